@@ -19,13 +19,30 @@ fn browsers_get_a_page_with_the_history_and_others_get_json() {
     let page = serving.connect().ask("GET", "/", &BROWSER, b"");
     assert_eq!((page.status, page.headers["content-type"].as_str()), (200, "text/html; charset=utf-8"));
     let policy = &page.headers["content-security-policy"];
-    assert!(policy.starts_with("default-src 'none'; script-src 'sha256-") && policy.ends_with("frame-ancestors 'none'"));
-    assert_eq!((page.headers["vary"].as_str(), page.headers["cache-control"].as_str()), ("accept", "no-store"));
+    assert!(
+        policy.starts_with("default-src 'none'; script-src 'sha256-")
+            && policy.ends_with("frame-ancestors 'none'")
+    );
+    assert_eq!(
+        (page.headers["vary"].as_str(), page.headers["cache-control"].as_str()),
+        ("accept", "no-store")
+    );
     let text = page.text();
-    for part in ["<h1>Ready</h1>", "answers requests", "serving since", "Timeline", "wrong scores in the north", "id=\"m0-"] {
+    for part in [
+        "<h1>Ready</h1>",
+        "answers requests",
+        "serving since",
+        "Timeline",
+        "wrong scores in the north",
+        "id=\"m0-",
+    ] {
         assert!(text.contains(part), "`{part}` is missing in:\n{text}");
     }
-    assert_eq!(text, serving.connect().ask("GET", "/", &BROWSER, b"").text(), "the history is kept for a while");
+    assert_eq!(
+        text,
+        serving.connect().ask("GET", "/", &BROWSER, b"").text(),
+        "the history is kept for a while"
+    );
 }
 
 /// The page of a server whose model is a file, or whose registry is gone.

@@ -9,6 +9,7 @@ use hydra_registry::{Alias, ModelRegistry, OpenOptions};
 use ring::hmac;
 use serde_json::{Value, json};
 
+use crate::serving::process::Serving;
 use crate::support::backends::fresh_name;
 use crate::support::binary::Project;
 use crate::support::server::NEWEST;
@@ -289,9 +290,49 @@ fn the_past_is_told_on_request_only() {
     assert_eq!(whole["receivers"][0]["sent"], 0, "{whole}");
     let name = fresh_name("notify");
     let new = Project::new(None, &name);
-    new.file("hydra.toml", format!("model = \"{name}\"\n[notify.team]\nurl = \"{}\"\n", receiver.url("/new")));
+    new.file(
+        "hydra.toml",
+        format!("model = \"{name}\"\n[notify.team]\nurl = \"{}\"\n", receiver.url("/new")),
+    );
     log(&new, "auc=0.8");
     new.json(["promote"]);
     let last = receiver.requests().pop().expect("a request");
     assert_eq!((receiver.kinds().len(), &last["path"]), (2, &json!("/new")));
+}
+
+/// A server tells once that the scores of its champion drift.
+#[test]
+fn drift_is_told_by_the_server_that_finds_it() {
+    let receiver = Receiver::start();
+    let name = fresh_name("notify");
+    let project = Project::new(None, &name);
+    let url = receiver.url("/drift");
+    project.file(
+        "hydra.toml",
+        format!("model = \"{name}\"\n[notify.team]\nurl = \"{url}\"\nevents = [\"drift\"]\n"),
+    );
+    project.json(["log-candidate", &model("regression"), "--metric", "rmse=1"]);
+    project.json(["promote"]);
+    let mut csv = "f0,f1,f2,f3,f4,y\n".to_owned();
+    for index in 0..400 {
+        let cells = [0.1, 0.37, 0.73, 0.19, 0.53].map(|step| (f64::from(index) * step).fract() * 6.0 - 3.0);
+        csv += &format!("{},{}\n", cells.map(|cell| cell.to_string()).join(","), index % 7);
+    }
+    project.file("holdout.csv", csv);
+    project.json(["evaluate", "holdout.csv", "--label", "y", "--resamples", "0"]);
+    let serving = Serving::start(&project, &["--poll", "200ms"]);
+    let row = json!([0.5, -1.0, 2.0, 0.25, 1.5]);
+    let body =
+        json!({"dataframe_split": {"columns": ["f0", "f1", "f2", "f3", "f4"], "data": vec![row; 2_000]}});
+    let start = Instant::now();
+    while receiver.requests().is_empty() {
+        assert!(start.elapsed() < Duration::from_mins(1), "no drift was told: {}", serving.log());
+        assert_eq!(serving.invoke(&body).status, 200);
+        std::thread::sleep(Duration::from_millis(200));
+    }
+    std::thread::sleep(Duration::from_millis(800));
+    assert_eq!(receiver.kinds(), ["drift"], "once");
+    let event = &receiver.taken()[0];
+    assert_eq!((&event["data"]["dataset"], &event["data"]["version"]), (&json!("holdout"), &json!(1)));
+    assert!(event["data"]["psi"].as_f64().expect("an index") >= 0.25, "{event}");
 }

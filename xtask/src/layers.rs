@@ -127,6 +127,7 @@ const SERVE: &[&str] = &[
     "hydra-lightgbm",
     "hydra-mlflow",
     "hydra-models",
+    "hydra-notify",
     "hydra-page",
     "hydra-policy",
     "hydra-registry",

@@ -3,9 +3,10 @@
 use std::fmt;
 use std::str::FromStr;
 
-use hydra_base::Timestamp;
 use hydra_base::error::{Error, ErrorKind};
 use hydra_base::names::Version;
+use hydra_base::time::now;
+use hydra_base::{Sha256, Timestamp};
 use hydra_ledger_rules::Number;
 use hydra_lifecycle::ledger::chain::Record;
 use hydra_lifecycle::ledger::entry::{Entry, EntryKind};
@@ -134,6 +135,29 @@ impl Event {
             at: record.created_at,
             summary: summary(model, entry, kind, version),
             data: data(model, record, version),
+        }
+    }
+
+    /// The scores of a version differ from those of its evaluation, by a population stability index. It is not in a ledger: the id
+    /// is that of the version and the evaluation, so all servers of a model send the same one.
+    #[must_use]
+    pub fn drift(model: &str, version: Version, dataset: &str, measured_at: Timestamp, index: f64) -> Self {
+        let about = Sha256::of(format!("{model}\n{dataset}\n{measured_at}").as_bytes()).to_string();
+        Self {
+            kind: Some(EventKind::Drift),
+            id: format!("drift:{}:{version}", &about[..32]),
+            source: "hydra-registry:/serve".to_owned(),
+            model: model.to_owned(),
+            version: Some(version),
+            at: now(),
+            summary: format!("{model}: the scores of version {version} drift"),
+            data: json!({
+                "model": model,
+                "version": version.get(),
+                "dataset": dataset,
+                "measured_at": measured_at,
+                "psi": index,
+            }),
         }
     }
 

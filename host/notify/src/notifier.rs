@@ -133,17 +133,25 @@ impl Notifier {
     pub async fn test(&self) -> Vec<Delivered> {
         let model = self.registry.model().as_str();
         let at = now();
-        let tests = self.receivers.iter().map(async |receiver| {
-            let event = Event::test(model, format!("test:{at}:{}", receiver.name), at);
-            let sent = async { send(&client(receiver, &self.environment)?, receiver, &event).await }.await;
-            Delivered {
-                receiver: receiver.name.clone(),
-                sent: usize::from(sent.is_ok()),
-                cursor: None,
-                error: sent.err(),
-            }
-        });
-        join_all(tests).await
+        let test = Event::test(model, format!("test:{at}"), at);
+        join_all(self.receivers.iter().map(|receiver| self.send_one(receiver, &test))).await
+    }
+
+    /// Sends an event that is not in the ledger to the receivers that want its kind.
+    pub async fn announce(&self, event: &Event) -> Vec<Delivered> {
+        let wants = |receiver: &&Receiver| event.kind.is_some_and(|kind| receiver.events.contains(&kind));
+        let receivers = self.receivers.iter().filter(wants);
+        join_all(receivers.map(|receiver| self.send_one(receiver, event))).await
+    }
+
+    async fn send_one(&self, receiver: &Receiver, event: &Event) -> Delivered {
+        let sent = async { send(&client(receiver, &self.environment)?, receiver, event).await }.await;
+        Delivered {
+            receiver: receiver.name.clone(),
+            sent: usize::from(sent.is_ok()),
+            cursor: None,
+            error: sent.err(),
+        }
     }
 
     /// `limits` are the times for sending and for moving the cursors.

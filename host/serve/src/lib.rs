@@ -23,6 +23,7 @@
 //! versions into their seats (`served`); `shadow` compares another version off the path of the answers.
 
 mod admission;
+mod alarm;
 mod app;
 mod canary;
 mod connections;

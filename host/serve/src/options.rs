@@ -1,11 +1,13 @@
 //! What a server serves, and how.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use hydra_base::error::{Error, ErrorKind, Result};
-use hydra_registry::{Alias, ModelRegistry};
+use hydra_registry::mlflow::environment::Environment;
+use hydra_registry::{Alias, ModelRegistry, ReceiverConfig};
 
 use crate::canary::Share;
 
@@ -59,6 +61,10 @@ pub struct ServeOptions {
     pub token_file: Option<PathBuf>,
     /// The longest time for running requests after the request to stop.
     pub drain: Duration,
+    /// Who is told when the scores of a champion drift, by name.
+    pub notify: BTreeMap<String, ReceiverConfig>,
+    /// The environment with their secrets.
+    pub environment: Environment,
 }
 
 /// A version that answers a share of the requests.
@@ -152,6 +158,8 @@ impl ServeOptions {
             explain_errors: false,
             tls: None,
             token_file: None,
+            notify: BTreeMap::new(),
+            environment: Environment::default(),
             drain: DRAIN,
         }
     }

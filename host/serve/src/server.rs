@@ -13,9 +13,11 @@ use tokio::time::{sleep, timeout};
 
 use hydra_base::blocking;
 use hydra_base::error::{Error, ErrorKind, Result};
+use hydra_notify::Notifier;
 use hydra_registry::ModelRegistry;
 use hydra_registry::mlflow::entities::Tags;
 
+use crate::alarm::Alarm;
 use crate::app::App;
 use crate::connections::Connections;
 use crate::file::open_file;
@@ -51,6 +53,7 @@ pub struct Server {
     files: Vec<(Arc<Slot>, PathBuf)>,
     workers: Vec<Worker>,
     recorders: Vec<Recorder>,
+    alarms: Vec<Alarm>,
 }
 
 impl Server {
@@ -73,9 +76,9 @@ impl Server {
         for source in &sources {
             built.add(source);
         }
-        let Built { slots, followers, files, workers, recorders, .. } = built;
+        let Built { slots, followers, files, workers, recorders, alarms, .. } = built;
         let app = Arc::new(App::new(options, slots, metrics, tokens.clone()));
-        Ok(Self { app, http, grpc, tls, tokens, followers, files, workers, recorders })
+        Ok(Self { app, http, grpc, tls, tokens, followers, files, workers, recorders, alarms })
     }
 
     /// The address of HTTP.
@@ -93,7 +96,7 @@ impl Server {
     /// Fails like opening the models, if the first champion of one of them cannot be served. Later trouble is reported by the routes
     /// about the server's state, and the version that is served stays.
     pub async fn run(self, stop: impl Future<Output = ()> + Send) -> Result<()> {
-        let Self { app, http, grpc, tls, tokens, followers, files, workers, recorders } = self;
+        let Self { app, http, grpc, tls, tokens, followers, files, workers, recorders, alarms } = self;
         let (end, ended) = watch::channel(false);
         let (open, mut all_closed) = mpsc::channel(1);
         let room = Arc::new(Semaphore::new(app.options.limits.connections));
@@ -134,6 +137,9 @@ impl Server {
             notify("READY=1");
             for follower in followers {
                 tasks.spawn(follower.follow(app.options.poll, ended.clone()));
+            }
+            for alarm in alarms {
+                tasks.spawn(alarm.watch(app.options.poll, ended.clone()));
             }
             let (finish, finished) = watch::channel(false);
             let recorders: Vec<_> = recorders
@@ -213,6 +219,7 @@ struct Built<'a> {
     files: Vec<(Arc<Slot>, PathBuf)>,
     workers: Vec<Worker>,
     recorders: Vec<Recorder>,
+    alarms: Vec<Alarm>,
 }
 
 impl<'a> Built<'a> {
@@ -225,6 +232,7 @@ impl<'a> Built<'a> {
             files: Vec::new(),
             workers: Vec::new(),
             recorders: Vec::new(),
+            alarms: Vec::new(),
         }
     }
 
@@ -269,7 +277,16 @@ impl<'a> Built<'a> {
             shadow
         });
         let past = Some(Past::new(registry.clone()));
-        self.slots.push(Arc::new(Slot { name, champion, canary, shadow, past }));
+        let slot = Arc::new(Slot { name, champion, canary, shadow, past });
+        self.slots.push(slot.clone());
+        if !options.notify.is_empty() {
+            let (notifier, malformed) =
+                Notifier::new(registry.clone(), &options.notify, &options.environment);
+            for error in malformed {
+                tracing::warn!(%error, "a receiver in hydra.toml is left out");
+            }
+            self.alarms.push(Alarm { slot, notifier, told: None });
+        }
     }
 
     fn follow(&mut self, name: &Arc<str>, registry: &ModelRegistry, seat: &Arc<Seat>, role: Role) {
