@@ -103,9 +103,12 @@ impl DocumentCache {
         private_dir::create(&self.directory)?;
         private_dir::check(&self.directory, self.contents).map_err(io::Error::other)?;
         write_whole(&self.directory, &sha256.to_string(), bytes)?;
+        let names: Vec<_> = fs::read_dir(&self.directory)?.collect::<io::Result<_>>()?;
+        if names.len() <= self.most {
+            return Ok(());
+        }
         let mut documents = Vec::new();
-        for document in fs::read_dir(&self.directory)? {
-            let document = document?;
+        for document in names {
             // Another process may have dropped it meanwhile.
             if let Some(metadata) = unless_gone(document.metadata())? {
                 documents.push((metadata.modified()?, document.path()));
