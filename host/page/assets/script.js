@@ -7,7 +7,7 @@
 
   // An entry that a link names is opened, with the fold around it.
   const reveal = () => {
-    const entry = at(decodeURIComponent(location.hash.slice(1)));
+    const entry = at(location.hash.slice(1));
     if (!entry || !entry.classList.contains("e")) return;
     if (entry.hidden) { form.reset(); filter(); }
     const fold = entry.closest("details.fold");

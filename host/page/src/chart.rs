@@ -75,10 +75,7 @@ impl Chart {
         let older = series.points.len().saturating_sub(VERSIONS);
         let points: Vec<_> = series.points.iter().skip(older).collect();
         let ends = points.iter().flat_map(|(_, point)| {
-            let (low, high) = point
-                .interval
-                .filter(|(low, high)| low.is_finite() && high.is_finite())
-                .unwrap_or((point.value, point.value));
+            let (low, high) = point.interval.unwrap_or((point.value, point.value));
             [low, high, point.value]
         });
         let (low, high) =
@@ -90,7 +87,7 @@ impl Chart {
         let every = (LABEL / step).ceil().max(1.0) as usize;
         let digits = Digits::for_all(points.iter().map(|(_, point)| point.value));
         let dots = points.iter().enumerate().map(|(index, (version, point))| {
-            let interval = point.interval.filter(|(low, high)| low.is_finite() && high.is_finite());
+            let interval = point.interval;
             let span = interval.map_or_else(String::new, |(low, high)| {
                 format!(", {} to {}", digits.write(low), digits.write(high))
             });

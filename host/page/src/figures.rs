@@ -60,6 +60,7 @@ impl Figures {
                 let all_rows = metric.measurements.iter().filter(|one| one.segment.is_none());
                 for one in all_rows {
                     let interval = one.interval.map(|one| (one.low.get(), one.high.get()));
+                    let interval = interval.filter(|(low, high)| is_drawable(*low) && is_drawable(*high));
                     let point = Point { value: one.value.get(), interval, number };
                     let key = (source.clone(), Shown::short(&metric.name));
                     self.add_point(key, Some(metric.direction), one.version.get(), point);
@@ -76,7 +77,7 @@ impl Figures {
     }
 
     fn add_point(&mut self, key: (Source, Shown), direction: Option<Direction>, version: u64, point: Point) {
-        if !point.value.is_finite() || (self.series.len() >= SERIES && !self.series.contains_key(&key)) {
+        if !is_drawable(point.value) || (self.series.len() >= SERIES && !self.series.contains_key(&key)) {
             return;
         }
         let series = self.series.entry(key).or_default();
@@ -107,6 +108,11 @@ impl Figures {
             .iter()
             .filter_map(move |((source, name), series)| Some((source, name, series.points.get(&version)?)))
     }
+}
+
+/// Whether a chart has a place for it: the difference of two such figures is finite.
+fn is_drawable(figure: f64) -> bool {
+    figure.abs() < 1e150
 }
 
 #[cfg(test)]
