@@ -59,7 +59,6 @@ pub(crate) struct Chart {
     pub rules: Vec<Rule>,
     pub dots: Vec<Dot>,
     /// The number of older versions that are left out.
-    /// The number of older versions that are left out.
     pub older: usize,
 }
 
@@ -80,21 +79,24 @@ impl Chart {
         });
         let (low, high) =
             ends.fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), end| (low.min(end), high.max(end)));
-        let pad = if high > low { (high - low) * 0.08 } else { (high.abs() * 0.1).max(f64::MIN_POSITIVE) };
+        let pad = match high - low {
+            span if span > 0.0 => span * 0.08,
+            _ if high == 0.0 => 1.0,
+            _ => high.abs() * 0.1,
+        };
         let (low, high) = (low - pad, high + pad);
         let y = |value: f64| place(BOTTOM - (BOTTOM - TOP) * ((value - low) / (high - low)).clamp(0.0, 1.0));
         let step = (RIGHT - LEFT) / points.len() as f64;
         let every = (LABEL / step).ceil().max(1.0) as usize;
         let digits = Digits::for_all(points.iter().map(|(_, point)| point.value));
         let dots = points.iter().enumerate().map(|(index, (version, point))| {
-            let interval = point.interval;
-            let span = interval.map_or_else(String::new, |(low, high)| {
+            let span = point.interval.map_or_else(String::new, |(low, high)| {
                 format!(", {} to {}", digits.write(low), digits.write(high))
             });
             Dot {
                 x: place(LEFT + step * (index as f64 + 0.5)),
                 y: y(point.value),
-                interval: interval.map(|(low, high)| (y(low), y(high))),
+                interval: point.interval.map(|(low, high)| (y(low), y(high))),
                 class: match () {
                     () if now == Some(**version) => "dot now",
                     () if champions.contains(version) => "dot was",
