@@ -23,7 +23,7 @@ fn chromium() -> PathBuf {
 }
 
 /// What happened in the browser.
-fn browse(directory: &Path, plan: &Value) -> Value {
+pub fn browse(directory: &Path, plan: &Value) -> Value {
     let program = chromium();
     let directory = directory.to_str().expect("a path");
     python::ask(NEWEST, "browser.py", &[program.to_str().expect("a path"), directory, &plan.to_string()])

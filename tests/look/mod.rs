@@ -1,6 +1,7 @@
 //! The page of the history, as files and in a browser.
 
 mod browser;
+mod scale;
 mod server;
 mod story;
 

@@ -55,62 +55,62 @@ pub struct Now {
 
 /// The champion.
 #[derive(Debug)]
-struct Champion {
-    version: u64,
-    since: Option<String>,
-    how: &'static str,
-    actor: Option<Shown>,
-    user: Option<Shown>,
-    policy: Option<Shown>,
-    reason: Option<Shown>,
-    explanation: Option<Shown>,
-    number: Option<u64>,
-    figures: Vec<(Shown, Shown, String)>,
-    more_figures: usize,
+pub(crate) struct Champion {
+    pub version: u64,
+    pub since: Option<String>,
+    pub how: &'static str,
+    pub actor: Option<Shown>,
+    pub user: Option<Shown>,
+    pub policy: Option<Shown>,
+    pub reason: Option<Shown>,
+    pub explanation: Option<Shown>,
+    pub number: Option<u64>,
+    pub figures: Vec<(Shown, Shown, String)>,
+    pub more_figures: usize,
 }
 
 /// A version while it was champion.
 #[derive(Debug)]
-struct Reign {
-    version: String,
-    from: String,
-    until: String,
-    how: &'static str,
-    actor: Shown,
-    number: Option<u64>,
-    is_now: bool,
+pub(crate) struct Reign {
+    pub version: String,
+    pub from: String,
+    pub until: String,
+    pub how: &'static str,
+    pub actor: Shown,
+    pub number: Option<u64>,
+    pub is_now: bool,
 }
 
 /// A version whose newest decision was against it.
 #[derive(Debug)]
-struct RefusedView {
-    version: u64,
-    number: u64,
-    time: String,
-    verdict: &'static str,
-    class: &'static str,
-    actor: Shown,
-    lacked: Vec<(Option<Shown>, Shown)>,
+pub(crate) struct RefusedView {
+    pub version: u64,
+    pub number: u64,
+    pub time: String,
+    pub verdict: &'static str,
+    pub class: &'static str,
+    pub actor: Shown,
+    pub lacked: Vec<(Option<Shown>, Shown)>,
 }
 
 /// An entry with its evidence.
 #[derive(Debug)]
-struct EntryView<'a> {
-    line: &'a Line,
+pub(crate) struct EntryView<'a> {
+    pub line: &'a Line,
     /// The evidence; an older decision has none.
-    evidence: Option<&'a Evidence>,
+    pub evidence: Option<&'a Evidence>,
     /// Why it cannot be shown.
-    why_not: Option<&'a Shown>,
+    pub why_not: Option<&'a Shown>,
 }
 
 /// Entries that are folded together.
 #[derive(Debug)]
-struct Fold<'a> {
-    first: u64,
-    last: u64,
-    from: String,
-    to: String,
-    entries: Vec<EntryView<'a>>,
+pub(crate) struct Fold<'a> {
+    pub first: u64,
+    pub last: u64,
+    pub from: String,
+    pub to: String,
+    pub entries: Vec<EntryView<'a>>,
 }
 
 /// The page of one model.
@@ -127,28 +127,28 @@ struct HistoryPage<'a> {
 #[derive(Debug)]
 pub(crate) struct Body<'a> {
     /// What the ids of its elements begin with.
-    prefix: &'a str,
+    pub prefix: &'a str,
     /// Whether it has a form with filters.
-    has_filters: bool,
-    history: &'a History,
-    champion: Option<Champion>,
-    others: Vec<(Shown, u64)>,
-    notices: Vec<(&'static str, Shown)>,
-    timeline: Option<Timeline>,
-    charts: Vec<Chart>,
-    more_charts: usize,
-    reigns: Vec<Reign>,
-    more_reigns: usize,
-    refused: Vec<RefusedView>,
-    more_refused: usize,
-    operations: BTreeSet<&'a str>,
-    actors: BTreeSet<&'a str>,
-    open: Vec<EntryView<'a>>,
-    folds: Vec<Fold<'a>>,
-    unlisted: usize,
-    decisions: usize,
-    head: Option<String>,
-    verify: Shown,
+    pub has_filters: bool,
+    pub history: &'a History,
+    pub champion: Option<Champion>,
+    pub others: Vec<(Shown, u64)>,
+    pub notices: Vec<(&'static str, Shown)>,
+    pub timeline: Option<Timeline>,
+    pub charts: Vec<Chart>,
+    pub more_charts: usize,
+    pub reigns: Vec<Reign>,
+    pub more_reigns: usize,
+    pub refused: Vec<RefusedView>,
+    pub more_refused: usize,
+    pub operations: BTreeSet<&'a str>,
+    pub actors: BTreeSet<&'a str>,
+    pub open: Vec<EntryView<'a>>,
+    pub folds: Vec<Fold<'a>>,
+    pub unlisted: usize,
+    pub decisions: usize,
+    pub head: Option<String>,
+    pub verify: Shown,
 }
 
 /// The page of a history, as one HTML document that needs nothing else. Equal arguments give equal bytes.
