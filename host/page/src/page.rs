@@ -176,7 +176,7 @@ impl<'a> Body<'a> {
             Chart::of(source, name, series, &crowned, current)
         };
         let others = now.aliases.iter().filter(|(alias, _)| **alias != Alias::CHAMPION);
-        let (refused, more_refused) = refused(history);
+        let (refused, more_refused) = refused(history, current);
         let (open, folds) = entries(history);
         let is_cut = history.lines.len() >= LINES;
         let numbers = history.valid + history.damaged + history.newer + history.bridged;
@@ -296,7 +296,7 @@ fn notices(history: &History, now: &Now) -> Vec<(&'static str, Shown)> {
         );
     }
     if !history.is_whole {
-        say("calm", "Older entries were left out on request.".to_owned());
+        say("calm", "Older entries are left out.".to_owned());
     }
     notices
 }
@@ -325,7 +325,8 @@ fn reigns(history: &History, now: &Now) -> (Vec<Reign>, usize) {
     (shown, more)
 }
 
-fn refused(history: &History) -> (Vec<RefusedView>, usize) {
+/// The versions whose newest decision was against them, without the champion: it may have become that by other means.
+fn refused(history: &History, champion: Option<u64>) -> (Vec<RefusedView>, usize) {
     let view = |refused: &crate::history::Refused| {
         let evidence = history.evidence.get(&refused.number).and_then(|found| found.as_ref().ok());
         let mut lacked: Vec<_> = evidence
@@ -346,8 +347,10 @@ fn refused(history: &History) -> (Vec<RefusedView>, usize) {
             lacked,
         }
     };
-    let shown: Vec<_> = history.refused.iter().take(REFUSED).map(view).collect();
-    let more = history.refused.len() - shown.len() + history.more_refused;
+    let others: Vec<_> =
+        history.refused.iter().filter(|refused| Some(refused.version) != champion).collect();
+    let shown: Vec<_> = others.iter().take(REFUSED).map(|one| view(one)).collect();
+    let more = others.len() - shown.len() + history.more_refused;
     (shown, more)
 }
 

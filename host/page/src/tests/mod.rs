@@ -225,7 +225,7 @@ fn what_is_wrong_is_said() {
         "broken",
         "an archived file is gone",
         "of 1 decisions cannot be shown",
-        "left out on request",
+        "Older entries are left out",
     ] {
         assert!(page.contains(part), "`{part}` is missing in:\n{page}");
     }
