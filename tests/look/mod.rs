@@ -43,6 +43,11 @@ fn told() -> &'static Story {
     })
 }
 
+/// The champion of the story.
+fn champion(story: &Story) -> u64 {
+    story.project.json(["champion"])["version"].as_u64().expect("a version")
+}
+
 /// Writes the page of a project and returns it.
 fn page(project: &Project, args: &[&str]) -> String {
     let line = [&["history", "--html", "page.html"], args].concat();
@@ -132,27 +137,10 @@ fn evidence_is_cached_and_audits_do_not_use_the_cache() {
 /// Names, reasons and metrics of other programs stay text.
 #[test]
 fn hostile_text_stays_text() {
-    let project = Project::new(None, "m</title><script>alert(1)</script>\u{202e}");
+    let project = Project::new(None, "hostile & <b>");
     let metric = "<img src=x onerror=alert(2)>";
-    let names = project.run([
-        "log-candidate",
-        &model("binary_int"),
-        "--metric",
-        "auc=0.9",
-        "--config-value",
-        "note=</style><script>alert(3)</script>",
-    ]);
-    let project = if names.code == 0 { project } else { Project::new(None, "hostile & <b>") };
-    if names.code != 0 {
-        project.json([
-            "log-candidate",
-            &model("binary_int"),
-            "--metric",
-            "auc=0.9",
-            "--config-value",
-            "note=</style><script>alert(3)</script>",
-        ]);
-    }
+    let note = "note=</style><script>alert(3)</script>";
+    project.json(["log-candidate", &model("binary_int"), "--metric", "auc=0.9", "--config-value", note]);
     let reason = format!("{metric} \u{202e} </script><script>alert(4)</script>");
     let promoted = project.run(["promote", "--reason", &reason, "--actor", "<b onmouseover=alert(5)>ann"]);
     assert_eq!(promoted.code, 0, "{}", promoted.err);

@@ -15,7 +15,7 @@ fn browsers_get_a_page_with_the_history_and_others_get_json() {
     let serving = Serving::start(&told().project, &[]);
     let json = serving.get("/");
     assert_eq!(json.headers["content-type"], "application/json");
-    assert_eq!(json.json()["models"][0]["version"], "8");
+    assert_eq!(json.json()["models"][0]["version"], super::champion(told()).to_string());
     let page = serving.connect().ask("GET", "/", &BROWSER, b"");
     assert_eq!((page.status, page.headers["content-type"].as_str()), (200, "text/html; charset=utf-8"));
     let policy = &page.headers["content-security-policy"];

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use base64::Engine as _;
 use hydra_registry::{Alias, ModelRegistry, OpenOptions};
 use ring::hmac;
 use serde_json::{Value, json};
@@ -121,7 +122,6 @@ fn every_kind_of_event_is_told_once_in_order_with_a_signature() {
         kinds,
         ["promoted", "rejected", "held", "rolled-back", "quarantined", "quarantined", "external"]
     );
-    let history = project.run(["--output", "json", "history"]).out;
     let ledger = project.json(["history", "export", "--head"])["ledger"].as_str().expect("an id").to_owned();
     let requests = receiver.requests();
     let key = hmac::Key::new(hmac::HMAC_SHA256, SECRET.as_bytes());
@@ -133,7 +133,6 @@ fn every_kind_of_event_is_told_once_in_order_with_a_signature() {
         let body = request["body"].as_str().expect("a body");
         let signed = format!("{}.{}.{body}", header("webhook-id"), header("webhook-timestamp"));
         let signature = header("webhook-signature").strip_prefix("v1,").expect("a version");
-        use base64::Engine as _;
         let signature = base64::engine::general_purpose::STANDARD.decode(signature).expect("base64");
         hmac::verify(&key, signed.as_bytes(), &signature).expect("the signature is that of the body");
         let at: i64 = header("webhook-timestamp").parse().expect("seconds");
@@ -149,7 +148,6 @@ fn every_kind_of_event_is_told_once_in_order_with_a_signature() {
             [&event["specversion"], &event["source"]],
             [&json!("1.0"), &json!(format!("hydra-ledger:/{ledger}"))]
         );
-        assert!(history.contains(&format!("\"sequence\":{number},")), "{number}");
     }
     let promoted = &receiver.taken()[0];
     assert_eq!(promoted["subject"], format!("{name}/versions/2"));

@@ -155,7 +155,7 @@ fn start_log(cli: &Cli) {
         (false, _) => "trace",
     };
     let mut malformed = Vec::new();
-    let filter = variable(environment::LOG, "log filter", EnvFilter::try_new, &mut malformed);
+    let filter = variable(environment::LOG, "log filter", |text| EnvFilter::try_new(text), &mut malformed);
     let format = |text: &str| LogFormat::from_str(text, false);
     let format = variable(environment::LOG_FORMAT, "log format", format, &mut malformed);
     // Fields may contain text from servers, and the formatter escapes only the message.

@@ -197,7 +197,9 @@ impl Notifier {
             Some((_, limit)) => timeout(limit, moving).await.unwrap_or_else(|_| Err(late())),
         };
         if let Err(error) = moved {
-            errors.iter_mut().for_each(|slot| *slot = slot.take().or_else(|| Some(again(&error))));
+            for slot in &mut errors {
+                slot.get_or_insert_with(|| again(&error));
+            }
         }
         let reached = reached.lock().unwrap_or_else(PoisonError::into_inner);
         let delivered = self.receivers.iter().zip(errors).map(|(receiver, error)| {

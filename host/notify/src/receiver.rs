@@ -142,7 +142,7 @@ impl fmt::Debug for Receiver {
             .field("has_secret", &self.secret.is_some())
             .field("events", &self.events)
             .field("template", &self.template)
-            .finish()
+            .finish_non_exhaustive()
     }
 }
 

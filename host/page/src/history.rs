@@ -154,7 +154,8 @@ pub struct History {
     pub(crate) evidence: BTreeMap<Number, Found>,
     /// The figures of versions in this evidence.
     pub(crate) figures: Figures,
-    decided: BTreeSet<Version>,
+    /// The versions of which the newest decision is known.
+    pub(crate) decided: BTreeSet<Version>,
 }
 
 impl History {
@@ -182,7 +183,7 @@ impl History {
         }
         history.moved.reverse();
         history.marked.reverse();
-        history.read_evidence(ledger, &decisions).await?;
+        history.read_evidence(ledger, decisions).await?;
         history.fit();
         Ok(history)
     }
@@ -302,18 +303,18 @@ impl History {
         });
     }
 
-    async fn read_evidence(&mut self, ledger: &Ledger, decisions: &[Record]) -> Result<()> {
+    async fn read_evidence(&mut self, ledger: &Ledger, decisions: Vec<Record>) -> Result<()> {
         let room = EVIDENCE_BYTES / decisions.len().max(1);
         let room = room.clamp(*DECISION_BYTES.start(), *DECISION_BYTES.end());
         let reading = stream::iter(decisions).map(|record| async move {
-            let both = try_join(ledger.known_input(record), ledger.known_answers(record));
-            Ok::<(&Record, _), Error>((record, unless_unreadable(both.await)?))
+            let both = try_join(ledger.known_input(&record), ledger.known_answers(&record)).await;
+            Ok::<(Record, _), Error>((record, unless_unreadable(both)?))
         });
         let mut reading = reading.buffered(AT_ONCE);
         while let Some(read) = reading.next().await {
             let (record, documents) = read?;
             let found =
-                documents.and_then(|(input, answers)| self.view(record, &input, answers.as_ref(), room));
+                documents.and_then(|(input, answers)| self.view(&record, &input, answers.as_ref(), room));
             self.evidence.insert(record.number, found);
         }
         Ok(())

@@ -115,8 +115,6 @@ pub(crate) struct Line {
     pub quarantined: Vec<u64>,
     /// The rules of the host that it sets aside.
     pub overrides: Vec<String>,
-    /// What it stands out by.
-    pub marks: BTreeSet<Mark>,
     /// The versions by which it is found.
     pub versions: BTreeSet<u64>,
     /// The policy that decided.
@@ -160,7 +158,6 @@ impl Line {
             moves: Vec::new(),
             quarantined: Vec::new(),
             overrides: Vec::new(),
-            marks: BTreeSet::new(),
             versions: BTreeSet::new(),
             policy: None,
             fuel: None,
@@ -194,7 +191,6 @@ impl Line {
             moves,
             quarantined: numbers(entry.quarantined()),
             overrides: entry.overrides.iter().map(ToString::to_string).collect(),
-            marks: marks(entry, fate),
             policy: decided.map(|decided| Shown::short(decided.policy.to_string())),
             fuel: decided.map(|decided| {
                 format!("{} of {}", grouped(decided.usage.fuel), grouped(decided.budget.fuel))

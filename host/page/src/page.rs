@@ -347,8 +347,7 @@ fn refused(history: &History, champion: Option<u64>) -> (Vec<RefusedView>, usize
             lacked,
         }
     };
-    let others: Vec<_> =
-        history.refused.iter().filter(|refused| Some(refused.version) != champion).collect();
+    let others: Vec<_> = history.refused.iter().filter(|refused| Some(refused.version) != champion).collect();
     let shown: Vec<_> = others.iter().take(REFUSED).map(|one| view(one)).collect();
     let more = others.len() - shown.len() + history.more_refused;
     (shown, more)

@@ -40,19 +40,21 @@ fn contents(page: &str) -> String {
 /// The tags, without the values of their attributes.
 fn tags(contents: &str) -> Vec<String> {
     let mut tags = Vec::new();
-    let mut tag: Option<String> = None;
-    let mut is_quoted = false;
+    let (mut tag, mut is_tag, mut is_quoted) = (String::new(), false, false);
     for c in contents.chars() {
-        match (c, tag.as_mut()) {
-            ('<', None) => tag = Some(String::new()),
-            (_, None) => {}
-            ('"', _) => is_quoted = !is_quoted,
-            (_, Some(_)) if is_quoted => {}
-            ('>', Some(_)) => tags.extend(tag.take()),
-            (c, Some(tag)) => tag.push(c),
+        match c {
+            '<' if !is_tag => is_tag = true,
+            _ if !is_tag => {}
+            '"' => is_quoted = !is_quoted,
+            _ if is_quoted => {}
+            '>' => {
+                tags.push(std::mem::take(&mut tag));
+                is_tag = false;
+            }
+            c => tag.push(c),
         }
     }
-    assert!(tag.is_none(), "a tag that does not end: {tag:?}");
+    assert!(!is_tag, "a tag that does not end: {tag}");
     tags
 }
 

@@ -5,6 +5,7 @@ mod scale;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use base64::Engine as _;
 use hydra_base::aliases::AliasState;
 use hydra_base::names::{Alias, Version};
 use hydra_base::{PolicyIdentity, Sha256};
@@ -255,7 +256,6 @@ fn nothing_else_may_run_or_be_loaded() {
     for (tag, directive) in [("script", "script-src"), ("style", "style-src")] {
         let begin = page.find(&format!("<{tag}>")).expect("one") + tag.len() + 2;
         let text = &page[begin..page.find(&format!("</{tag}>")).expect("its end")];
-        use base64::Engine as _;
         let hash = base64::engine::general_purpose::STANDARD.encode(Sha256::of(text.as_bytes()).as_bytes());
         assert!(policy.contains(&format!("{directive} 'sha256-{hash}'")), "{tag}");
         assert_eq!(page.matches(&format!("<{tag}")).count(), 1, "{tag}");
