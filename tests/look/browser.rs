@@ -29,6 +29,12 @@ pub fn browse(directory: &Path, plan: &Value) -> Value {
     python::ask(NEWEST, "browser.py", &[program.to_str().expect("a path"), directory, &plan.to_string()])
 }
 
+/// What the pages asked for. Chromium itself draws its fields for dates with images in `data:`.
+fn requests(seen: &Value) -> Vec<String> {
+    let all = seen["requests"].as_array().expect("requests").iter();
+    all.map(|request| request.as_str().expect("a URL").to_owned()).filter(|url| !url.starts_with("data:")).collect()
+}
+
 /// The number of entries that are shown, after something was typed into a filter.
 fn filtered(field: &str, value: &str) -> Value {
     let script = format!(
@@ -93,11 +99,8 @@ fn a_browser_shows_the_page_and_filters_it() {
         .map(|one| one.to_string().replace('"', ""))
         .collect();
     assert_eq!(seen["console"], json!([]), "the browser complains");
-    let requests = seen["requests"].as_array().expect("requests");
-    assert!(
-        requests.iter().all(|request| request.as_str().is_some_and(|url| url.starts_with("file://"))),
-        "{requests:?}"
-    );
+    let requests = requests(&seen);
+    assert!(requests.iter().all(|request| request.starts_with("file://")), "{requests:?}");
     assert_eq!(requests.len(), 3, "nothing but the page: {requests:?}");
     assert_eq!(results[0], "0", "nothing sticks out at 1280");
     assert_eq!(results[1], format!("2; 2 of {entries} entries"), "rollbacks");
@@ -129,5 +132,5 @@ fn a_browser_shows_the_page_of_a_server() {
     let seen = browse(directory.path(), &plan);
     let heading = format!("Ready v{}", super::champion(story));
     assert_eq!((&seen["console"], &seen["results"][0]), (&json!([]), &json!(heading)), "{seen}");
-    assert_eq!(seen["requests"], json!([url]));
+    assert_eq!(requests(&seen), [url]);
 }

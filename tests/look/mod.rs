@@ -63,7 +63,7 @@ fn a_page_has_the_whole_story() {
     let page_of = page(&story.project, &[]);
     for part in [
         "<bdi>churn</bdi>",
-        "moved outside of the ledger, found",
+        "move outside of the ledger",
         "wrong scores in the north, see incident 412",
         "soak-time",
         "what it lacked:",

@@ -267,7 +267,7 @@ fn bar(segment: &Segment<'_>, axis: Axis, is_current: bool, index: usize) -> Bar
     let label = segment.version.map(|version| format!("v{version}")).unwrap_or_default();
     let room = LABELLED + 7.0 * label.len() as f64;
     let began = match (segment.began, segment.is_recorded) {
-        (Some(moved), _) => format!("{} {} by {}", how_text(moved.how), time(moved.at), moved.actor),
+        (Some(moved), _) => format!("{}, {} by {}", how_text(moved.how), time(moved.at), moved.actor),
         (None, true) => format!("there before {}", time(segment.from)),
         (None, false) => {
             format!("moved without an entry between {} and {}", time(segment.from), time(segment.to))
@@ -345,14 +345,14 @@ fn marks(history: &History, mark: Mark, axis: Axis) -> Vec<MarkView> {
     groups.iter().filter_map(view).collect()
 }
 
-/// How an alias came to move, in the past tense.
+/// How an alias came to move.
 pub(crate) fn how_text(how: How) -> &'static str {
     match how {
         How::Found => "found when the ledger began",
-        How::Promoted => "promoted",
-        How::RolledBack => "rolled back to",
-        How::Outside => "moved outside of the ledger, found",
-        How::Stated => "moved",
+        How::Promoted => "promotion",
+        How::RolledBack => "rollback",
+        How::Outside => "move outside of the ledger",
+        How::Stated => "statement",
     }
 }
 

@@ -172,9 +172,9 @@ fn who_was_champion_when_and_why() {
     let page = history_page(&history, &now(2)).expect("a page");
     for part in [
         "<p class=\"version\">v2</p>",
-        "rolled back to",
+        "<td>rollback</td>",
         "found when the ledger began",
-        "moved outside of the ledger, found",
+        "<td>move outside of the ledger</td>",
         "entry 5: rolled back v2",
         "entry 5: quarantine v2",
         "entry 5: rule set aside v2",
