@@ -75,7 +75,7 @@ pub(crate) fn grouped(number: u64) -> String {
     let mut text = String::with_capacity(digits.len() + digits.len() / 3);
     for (index, digit) in digits.chars().enumerate() {
         if index > 0 && (digits.len() - index).is_multiple_of(3) {
-            text.push('\u{2009}');
+            text.push('\u{202f}');
         }
         text.push(digit);
     }
@@ -169,7 +169,7 @@ mod tests {
         assert_eq!(figure(f64::NEG_INFINITY), "−∞");
         assert_eq!(
             [0, 999, 1_000, 1_234_567].map(grouped),
-            ["0", "999", "1\u{2009}000", "1\u{2009}234\u{2009}567"]
+            ["0", "999", "1\u{202f}000", "1\u{202f}234\u{202f}567"]
         );
     }
 

@@ -192,7 +192,7 @@ fn who_was_champion_when_and_why() {
         "margin",
         "by the command that decided",
         "the candidate",
-        "123\u{2009}456 of",
+        "123\u{202f}456 of",
         "hydra-registry --model churn history verify",
         "0123456789abcdef0123456789abcdef:5:",
         "unbroken",
