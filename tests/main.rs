@@ -8,6 +8,8 @@ mod evaluate;
 mod hostile;
 mod ledger;
 mod local_stores;
+mod look;
+mod notify;
 mod object_store;
 mod predict;
 mod preflight;

@@ -177,6 +177,26 @@ fn a_malformed_log_filter_is_reported_and_ignored() {
     }
 }
 
+#[test]
+fn the_log_is_json_on_request() {
+    let project = embedded();
+    let run = |format: &str| {
+        // A malformed filter is a warning.
+        let mut command = project.command(["list"]);
+        command.env("HYDRA_LOG_FORMAT", format).env("HYDRA_LOG", "hydra=loud");
+        let output = command.output().expect("the binary runs");
+        String::from_utf8_lossy(&output.stderr).into_owned()
+    };
+    let err = run("json");
+    let events: Vec<serde_json::Value> =
+        err.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
+    assert!(events.iter().any(|event| event["timestamp"].is_string() && event["level"].is_string()), "{err}");
+    for text in ["", "text"] {
+        assert!(!run(text).contains("\"timestamp\""));
+    }
+    assert!(run("xml").contains("ignoring HYDRA_LOG_FORMAT: not a valid log format"));
+}
+
 /// Errors that need no store to be found are reported before a store is created.
 #[test]
 fn a_candidate_that_cannot_be_logged_makes_no_store() {

@@ -83,3 +83,35 @@ fn on_rest() {
 fn on_sqlite() {
     several_models(None);
 }
+
+/// The metrics of `doctor`, for the textfile collector: written whole, and left as they are by a run that fails.
+#[test]
+fn the_findings_are_metrics_for_prometheus() {
+    let name = fresh_name("metrics");
+    let project = Project::new(None, &name);
+    project.file("train.csv", training_csv());
+    project.json(LOG);
+    project.json(["promote"]);
+    let metrics = || std::fs::read_to_string(project.path().join("hydra.prom")).expect("metrics");
+    let sample = |metric: &str| format!("{metric}{{model=\"{name}\"}} ");
+    assert_eq!(project.run(["doctor", "--prometheus", "hydra.prom"]).code, 0);
+    assert!(metrics().contains(&(sample("hydra_doctor_problems") + "0\n")), "{}", metrics());
+    let pattern = format!("{name}*");
+    let every =
+        project.run(["--output", "json", "doctor", "--models", &pattern, "--prometheus", "hydra.prom"]);
+    let report: Value = serde_json::from_str(&every.out).expect("a report");
+    let problems = report["models"][0]["findings"].as_array().expect("findings").len();
+    assert!(metrics().contains(&format!("{}{problems}\n", sample("hydra_doctor_problems"))), "{}", metrics());
+    let time = |text: &str| text.lines().last().expect("a time").to_owned();
+    let before = metrics();
+    let failed = project.run([
+        "--tracking-uri",
+        "http://127.0.0.1:1",
+        "--timeout",
+        "1s",
+        "doctor",
+        "--prometheus",
+        "hydra.prom",
+    ]);
+    assert_eq!((failed.code, time(&metrics())), (2, time(&before)));
+}

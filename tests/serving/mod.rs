@@ -2,14 +2,14 @@
 
 mod access;
 mod canary;
-mod client;
+pub mod client;
 mod ends;
 mod follow;
 mod hostile;
 mod http2;
 mod limits;
 mod outage;
-mod process;
+pub mod process;
 mod protocols;
 mod shadow;
 mod stalls;

@@ -68,7 +68,7 @@ const PROGRAMS: [Program; 7] = [
 ];
 
 /// Each crate, and the crates of this workspace that it may depend on, directly or indirectly.
-const ARROWS: [(&str, &[&str]); 15] = [
+const ARROWS: [(&str, &[&str]); 17] = [
     ("hydra-base", &[]),
     ("hydra-ledger-rules", &[]),
     ("hydra-trust", &["hydra-base"]),
@@ -82,6 +82,8 @@ const ARROWS: [(&str, &[&str]); 15] = [
     ("hydra-policy", &["hydra-base", "hydra-guest-cargo"]),
     ("hydra-policy-kit", &["hydra-base", "hydra-guest-cargo", "hydra-policy"]),
     ("hydra-lifecycle", LIFECYCLE),
+    ("hydra-notify", ABOVE_REGISTRY),
+    ("hydra-page", ABOVE_REGISTRY),
     ("hydra-registry", REGISTRY),
     ("hydra-serve", SERVE),
 ];
@@ -96,6 +98,20 @@ const LIFECYCLE: &[&str] = &[
     "hydra-mlflow",
     "hydra-models",
     "hydra-policy",
+    "hydra-trust",
+];
+
+const ABOVE_REGISTRY: &[&str] = &[
+    "hydra-base",
+    "hydra-evaluation",
+    "hydra-guest-cargo",
+    "hydra-ledger-rules",
+    "hydra-lifecycle",
+    "hydra-lightgbm",
+    "hydra-mlflow",
+    "hydra-models",
+    "hydra-policy",
+    "hydra-registry",
     "hydra-trust",
 ];
 
@@ -121,6 +137,8 @@ const SERVE: &[&str] = &[
     "hydra-lightgbm",
     "hydra-mlflow",
     "hydra-models",
+    "hydra-notify",
+    "hydra-page",
     "hydra-policy",
     "hydra-registry",
     "hydra-tables",

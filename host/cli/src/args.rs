@@ -1,6 +1,7 @@
 //! The command-line arguments.
 
 mod history;
+mod notify;
 mod repeated;
 mod serve;
 
@@ -23,6 +24,7 @@ use hydra_base::pattern::NamePattern;
 use hydra_mlflow::environment;
 use hydra_mlflow::uri::GivenUri;
 use hydra_registry::Head;
+pub use notify::NotifyCommand;
 pub use repeated::{REPEATED, gathered};
 pub use serve::{LogFormat, Nan, ServeArgs};
 
@@ -169,6 +171,9 @@ pub enum Command {
     Status(StatusArgs),
     /// Find problems and show the remedy for each
     Doctor(DoctorArgs),
+    /// Tell the receivers in hydra.toml what was recorded
+    #[command(subcommand)]
+    Notify(NotifyCommand),
     /// Create, build, test and measure policies
     #[command(subcommand)]
     Policy(PolicyCommand),
@@ -178,6 +183,18 @@ pub enum Command {
 }
 
 impl Command {
+    /// Whether it may record something in the ledger of the model.
+    #[must_use]
+    pub fn records(&self) -> bool {
+        match self {
+            Self::Promote(args) => !args.decision.dry_run,
+            Self::Rollback(args) => !args.decision.dry_run,
+            Self::Nominate(_) | Self::Approve(_) | Self::Quarantine(_) | Self::Release(_) => true,
+            Self::Doctor(args) => args.fix && args.models.is_none(),
+            _ => false,
+        }
+    }
+
     /// The longest time that the command may take, unless the user sets another: none for commands that compute and transfer
     /// files, whose requests have limits of their own.
     #[must_use]
@@ -524,6 +541,11 @@ pub struct DoctorArgs {
     /// Repair the problems that need no human decision
     #[arg(long)]
     pub fix: bool,
+
+    /// Also write the number of problems of each model as metrics, for the textfile collector of Prometheus' node exporter; the
+    /// file appears only when it is complete
+    #[arg(long, value_name = "FILE")]
+    pub prometheus: Option<PathBuf>,
 }
 
 /// Arguments of `list`.

@@ -27,7 +27,7 @@ use std::io::{IsTerminal as _, Write as _};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use clap::{CommandFactory as _, FromArgMatches as _};
+use clap::{CommandFactory as _, FromArgMatches as _, ValueEnum as _};
 
 use hydra_base::error::{Error, ErrorKind};
 use hydra_base::text::{is_unprintable, printable};
@@ -154,14 +154,10 @@ fn start_log(cli: &Cli) {
         (false, 2) => "hydra=debug,info",
         (false, _) => "trace",
     };
-    let (filter, malformed) = match std::env::var(environment::LOG) {
-        Ok(given) if !given.is_empty() => match EnvFilter::try_new(&given) {
-            Ok(filter) => (filter, None),
-            Err(error) => (EnvFilter::new(level), Some(error.to_string())),
-        },
-        Ok(_) | Err(VarError::NotPresent) => (EnvFilter::new(level), None),
-        Err(error @ VarError::NotUnicode(_)) => (EnvFilter::new(level), Some(error.to_string())),
-    };
+    let mut malformed = Vec::new();
+    let filter = variable(environment::LOG, "log filter", |text| EnvFilter::try_new(text), &mut malformed);
+    let format = |text: &str| LogFormat::from_str(text, false);
+    let format = variable(environment::LOG_FORMAT, "log format", format, &mut malformed);
     // Fields may contain text from servers, and the formatter escapes only the message.
     let fields = debug_fn(|writer, field, value| match (field.name(), printable(&format!("{value:?}"))) {
         ("message", text) => writer.write_str(&text),
@@ -169,18 +165,35 @@ fn start_log(cli: &Cli) {
     })
     .delimited(" ");
     let log = tracing_subscriber::fmt()
-        .with_env_filter(filter)
+        .with_env_filter(filter.unwrap_or_else(|| EnvFilter::new(level)))
         .with_writer(std::io::stderr)
         .with_ansi(std::io::stderr().is_terminal())
         .with_target(false);
-    let started = match serve {
-        Some(LogFormat::Json) => log.json().flatten_event(true).with_current_span(false).try_init(),
-        Some(LogFormat::Text) => log.fmt_fields(fields).try_init(),
-        None => log.fmt_fields(fields).without_time().try_init(),
+    let started = match (serve, serve.flatten().or(format)) {
+        (_, Some(LogFormat::Json)) | (Some(_), None) => {
+            log.json().flatten_event(true).with_current_span(false).try_init()
+        }
+        (Some(_), Some(LogFormat::Text)) => log.fmt_fields(fields).try_init(),
+        (None, _) => log.fmt_fields(fields).without_time().try_init(),
     };
     // An embedding test may have installed a subscriber already.
     started.ok();
-    if let Some(error) = malformed {
-        tracing::warn!(error, "ignoring HYDRA_LOG: not a valid log filter");
+    for (name, what, error) in malformed {
+        tracing::warn!(error, "ignoring {name}: not a valid {what}");
     }
+}
+
+/// The value of a variable of the log; an empty one counts as unset. One that cannot be read is named once there is a log.
+fn variable<T, E: ToString>(
+    name: &'static str,
+    what: &'static str,
+    read: impl FnOnce(&str) -> Result<T, E>,
+    malformed: &mut Vec<(&'static str, &'static str, String)>,
+) -> Option<T> {
+    let given = match std::env::var(name) {
+        Ok(given) if !given.is_empty() => read(&given).map_err(|error| error.to_string()),
+        Ok(_) | Err(VarError::NotPresent) => return None,
+        Err(error @ VarError::NotUnicode(_)) => Err(error.to_string()),
+    };
+    given.map_err(|error| malformed.push((name, what, error))).ok()
 }

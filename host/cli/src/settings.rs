@@ -9,7 +9,9 @@ use hydra_base::error::{Error, ErrorKind, Result};
 use hydra_mlflow::environment::{self, Environment};
 use hydra_mlflow::uri::GivenUri;
 use hydra_policy::parse_duration;
-use hydra_registry::{OpenOptions, PanelOptions, PanelPolicy, Project, ProjectConfig, ServeConfig};
+use hydra_registry::{
+    OpenOptions, PanelOptions, PanelPolicy, Project, ProjectConfig, ReceiverConfig, ServeConfig,
+};
 
 /// The settings of one command.
 #[derive(Debug, Clone)]
@@ -22,6 +24,10 @@ pub struct Settings {
     pub configured: BTreeMap<String, String>,
     /// `[serve]` in `hydra.toml`.
     pub serve: ServeConfig,
+    /// `[notify]` in `hydra.toml`.
+    pub notify: BTreeMap<String, ReceiverConfig>,
+    /// The environment.
+    pub environment: Environment,
     /// What the program adds.
     pub extras: Extras,
 }
@@ -34,12 +40,12 @@ impl Settings {
             Some(path) => ProjectConfig::read(path)?,
             None => project.config()?,
         };
-        let serve = config.serve.clone();
+        let (serve, notify) = (config.serve.clone(), config.notify.clone());
         let (set, configured) = (key_values("--set", &args.set)?, config.settings.clone());
         let environment = Environment::of_process();
         let has_compiler = environment.get(environment::POLICY_COMPILER).is_some();
         let mut options = OpenOptions::new()
-            .with_environment(environment)
+            .with_environment(environment.clone())
             .with_project(project)
             .with_config(config)
             .with_policy_settings(set.clone())
@@ -76,7 +82,7 @@ impl Settings {
         }
         options =
             args.monitors.iter().map(PanelPolicy::from_argument).fold(options, OpenOptions::with_monitor);
-        Ok(Self { options, set, configured, serve, extras })
+        Ok(Self { options, set, configured, serve, notify, environment, extras })
     }
 
     /// The same options with another actor, where one is named.

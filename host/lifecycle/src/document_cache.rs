@@ -45,6 +45,12 @@ impl DocumentCache {
         Self { most_bytes, most_documents, ..self }
     }
 
+    /// The same cache, for that many documents.
+    #[must_use]
+    pub fn keeping(self, most_documents: usize) -> Self {
+        Self { most_documents, ..self }
+    }
+
     /// The document, if it is here with the digest. A cache that other users can change counts as empty.
     pub(crate) async fn get(&self, sha256: Sha256) -> Result<Option<Vec<u8>>> {
         let cache = self.clone();
@@ -107,9 +113,12 @@ impl DocumentCache {
         private_dir::create(&self.directory)?;
         private_dir::check(&self.directory, self.contents).map_err(io::Error::other)?;
         write_whole(&self.directory, &sha256.to_string(), bytes)?;
+        let names: Vec<_> = fs::read_dir(&self.directory)?.collect::<io::Result<_>>()?;
+        if names.len() <= self.most {
+            return Ok(());
+        }
         let mut documents = Vec::new();
-        for document in fs::read_dir(&self.directory)? {
-            let document = document?;
+        for document in names {
             // Another process may have dropped it meanwhile.
             if let Some(metadata) = unless_gone(document.metadata())? {
                 documents.push((metadata.modified()?, document.path()));

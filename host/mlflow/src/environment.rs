@@ -70,6 +70,8 @@ pub const CLOCK_TOLERANCE: &str = "HYDRA_CLOCK_TOLERANCE";
 pub const LOG: &str = "HYDRA_LOG";
 /// Whether OCI registries on other machines are asked without TLS.
 pub const OCI_PLAIN_HTTP: &str = "HYDRA_OCI_PLAIN_HTTP";
+/// The format of these events: `json` or `text`.
+pub const LOG_FORMAT: &str = "HYDRA_LOG_FORMAT";
 /// The cache directory for models and compiled policies.
 pub const CACHE_DIR: &str = "HYDRA_CACHE_DIR";
 /// The address of HTTP of a server.

@@ -21,6 +21,9 @@ const SECTION: &str = "hydra-policy-build";
 /// The first bytes of a component: magic, version and layer.
 const PREAMBLE: [u8; 8] = [0, b'a', b's', b'm', 0x0d, 0, 1, 0];
 
+/// The most bytes of one of its files.
+const MAX_SOURCE_BYTES: u64 = 64 << 20;
+
 /// The most files of a project.
 const MAX_FILES: usize = 2_000;
 
@@ -169,7 +172,7 @@ fn package_version(dir: &Path) -> Result<String> {
             .with_context("path", path.display())
             .with_source(error)
     };
-    let text = regular_file::read(&path, unreadable)?;
+    let text = regular_file::read(&path, MAX_SOURCE_BYTES, unreadable)?;
     let package: Package = serde_json::from_slice(&text).map_err(|error| {
         Error::new(ErrorKind::PolicyBuild, "the package of componentize-js is damaged")
             .with_context("path", path.display())
@@ -186,7 +189,7 @@ fn sources(dir: &Path) -> Result<Sha256> {
     let mut list = String::new();
     for file in files {
         let path = dir.join(&file);
-        let bytes = regular_file::read(&path, |error| unreadable(&path, error))?;
+        let bytes = regular_file::read(&path, MAX_SOURCE_BYTES, |error| unreadable(&path, error))?;
         // Writing to a string cannot fail.
         let _ = writeln!(list, "{}  {file}", Sha256::of(&bytes));
     }

@@ -89,7 +89,9 @@ pub use hydra_trust as trust;
 pub use loading::check_policy_file;
 pub use open::{DEFAULT_MODEL, OpenOptions, PolicySource};
 pub use panel::{PanelOptions, PanelPolicy};
-pub use project::{PolicyConfig, Project, ProjectConfig, ServeConfig, SinglePolicy};
+pub use project::{
+    PolicyConfig, Project, ProjectConfig, ReceiverConfig, ReceiverUrl, ServeConfig, SinglePolicy,
+};
 pub use registry::{
     ActivePolicy, ChampionInfo, LoadedVersion, ModelRegistry, ServableVersion, SignedModel, VersionDetails,
     VersionInfo, VersionSelector, have_same_files, quarantine_of,

@@ -1,5 +1,6 @@
 //! The project of a command: its root, its configuration file and its default store.
 
+mod notify;
 mod serve;
 
 use std::collections::BTreeMap;
@@ -17,6 +18,7 @@ use hydra_policy::PanelRole;
 use hydra_trust::TrustConfig;
 use hydra_trust::oci::Reference;
 
+pub use notify::{ReceiverConfig, ReceiverUrl};
 pub use serve::ServeConfig;
 
 /// The name of the configuration file, which marks a project root.
@@ -64,6 +66,9 @@ pub struct ProjectConfig {
     /// The options of `serve`, which its flags override.
     #[serde(default)]
     pub serve: ServeConfig,
+    /// Who is told what the ledger recorded, by name.
+    #[serde(default)]
+    pub notify: BTreeMap<String, ReceiverConfig>,
 }
 
 /// One of `[[policies]]` in `hydra.toml`.
@@ -199,6 +204,7 @@ impl ProjectConfig {
             model_trust: self.model_trust.map(|rules| rules.resolved(directory)),
             policies: self.policies.into_iter().map(|policy| policy.resolved(directory)).collect(),
             serve: self.serve.resolved(directory),
+            notify: self.notify.into_iter().map(|(name, one)| (name, one.resolved(directory))).collect(),
             ..self
         }
     }

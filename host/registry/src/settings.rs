@@ -24,6 +24,9 @@ use hydra_trust::oci::{ArtifactCache, CredentialSources, Oci};
 /// How many documents and components of active policies the cache keeps.
 const MAX_ACTIVE_FILES: usize = 64;
 
+/// How many archived documents of decisions are cached: those of a page with 200 decisions, for a few models.
+const DECISIONS: usize = 2_000;
+
 /// The settings of a registry.
 #[derive(Debug)]
 pub(crate) struct Settings {
@@ -37,6 +40,8 @@ pub(crate) struct Settings {
     pub standings: Option<DocumentCache>,
     /// Documents and components of active policies.
     pub active_policies: Option<DocumentCache>,
+    /// What decisions rested on, for pages.
+    pub decisions: Option<DocumentCache>,
     /// How far the clock of this machine may be from the store's.
     pub clock_tolerance: Duration,
 }
@@ -79,6 +84,7 @@ impl Settings {
         let evaluations = documents("evaluations", "evaluations");
         let active_policies = documents("active", "active policies")
             .map(|cache| cache.with_limits(MAX_COMPONENT_BYTES, MAX_ACTIVE_FILES));
+        let decisions = documents("decisions", "archived decisions").map(|cache| cache.keeping(DECISIONS));
         let settings = Self {
             model: options.model_name()?,
             experiment: options.experiment()?,
@@ -94,6 +100,7 @@ impl Settings {
             clock_tolerance: options.clock_tolerance()?,
             standings,
             active_policies,
+            decisions,
             uris,
         };
         let backend = match (&options.backend, &settings.uris) {

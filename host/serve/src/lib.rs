@@ -24,6 +24,7 @@
 //! `shadow` compares another version off the path of the answers.
 
 mod admission;
+mod alarm;
 mod app;
 mod canary;
 mod clients;
@@ -39,6 +40,7 @@ mod metrics;
 mod notify;
 mod opening;
 mod options;
+mod past;
 mod protocol;
 mod recorder;
 mod reload;

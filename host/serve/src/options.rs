@@ -1,12 +1,14 @@
 //! What a server serves, and how.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use hydra_base::error::{Error, ErrorKind, Result};
-use hydra_registry::{Alias, ModelRegistry};
+use hydra_registry::mlflow::environment::Environment;
+use hydra_registry::{Alias, ModelRegistry, ReceiverConfig};
 
 use crate::canary::Share;
 
@@ -66,6 +68,10 @@ pub struct ServeOptions {
     pub token_file: Option<PathBuf>,
     /// The longest time for running requests after the request to stop.
     pub drain: Duration,
+    /// Who is told when the scores of a champion drift, by name.
+    pub notify: BTreeMap<String, ReceiverConfig>,
+    /// The environment with their secrets.
+    pub environment: Environment,
 }
 
 /// How NaN and infinities are written in JSON, which has no numbers for them.
@@ -179,6 +185,8 @@ impl ServeOptions {
             explain_errors: false,
             tls: None,
             token_file: None,
+            notify: BTreeMap::new(),
+            environment: Environment::default(),
             drain: DRAIN,
         }
     }

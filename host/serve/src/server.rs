@@ -13,9 +13,11 @@ use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 use hydra_base::blocking;
 use hydra_base::error::{Error, ErrorKind, Result};
+use hydra_notify::Notifier;
 use hydra_registry::ModelRegistry;
 
 use crate::admission::Room;
+use crate::alarm::Alarm;
 use crate::app::App;
 use crate::connections::{Connections, SPARE};
 use crate::file::open_file;
@@ -24,6 +26,7 @@ use crate::follower::{Follower, Following, Role};
 use crate::metrics::Metrics;
 use crate::notify::notify;
 use crate::options::{ServeOptions, Source};
+use crate::past::Past;
 use crate::recorder::Recorder;
 use crate::reload::keep_fresh;
 use crate::served::{Seat, Served};
@@ -48,6 +51,7 @@ pub struct Server {
     files: Vec<(Arc<Slot>, PathBuf)>,
     workers: Vec<Worker>,
     recorders: Vec<Recorder>,
+    alarms: Vec<Alarm>,
 }
 
 impl Server {
@@ -71,9 +75,9 @@ impl Server {
         for source in &sources {
             built.add(source);
         }
-        let Built { slots, followers, files, workers, recorders, .. } = built;
+        let Built { slots, followers, files, workers, recorders, alarms, .. } = built;
         let app = Arc::new(App::new(options, slots, metrics, tokens.clone()));
-        Ok(Self { app, http, grpc, tls, tokens, followers, files, workers, recorders })
+        Ok(Self { app, http, grpc, tls, tokens, followers, files, workers, recorders, alarms })
     }
 
     /// The address of HTTP.
@@ -92,7 +96,7 @@ impl Server {
     /// that does not have the feature which is the key of the canary. Later trouble is reported by the routes about the server's state,
     /// and the version that is served stays.
     pub async fn run(self, stop: impl Future<Output = ()> + Send) -> Result<()> {
-        let Self { app, http, grpc, tls, tokens, followers, files, workers, recorders } = self;
+        let Self { app, http, grpc, tls, tokens, followers, files, workers, recorders, alarms } = self;
         let (end, ended) = watch::channel(false);
         let (open, mut all_closed) = mpsc::channel(1);
         let spare = Room::new(SPARE);
@@ -134,6 +138,9 @@ impl Server {
             notify("READY=1");
             for follower in followers {
                 tasks.spawn(follower.follow(ended.clone()));
+            }
+            for alarm in alarms {
+                tasks.spawn(alarm.watch(app.options.poll, ended.clone()));
             }
             let (finish, finished) = watch::channel(false);
             let recorders: Vec<_> = recorders
@@ -221,6 +228,7 @@ struct Built<'a> {
     files: Vec<(Arc<Slot>, PathBuf)>,
     workers: Vec<Worker>,
     recorders: Vec<Recorder>,
+    alarms: Vec<Alarm>,
 }
 
 impl<'a> Built<'a> {
@@ -233,6 +241,7 @@ impl<'a> Built<'a> {
             files: Vec::new(),
             workers: Vec::new(),
             recorders: Vec::new(),
+            alarms: Vec::new(),
         }
     }
 
@@ -242,7 +251,7 @@ impl<'a> Built<'a> {
         let champion = Arc::new(Seat::new(options.alias.clone()));
         let registry = match source {
             Source::File { path, .. } => {
-                let slot = Arc::new(Slot { name, champion, canary: None, shadow: None });
+                let slot = Arc::new(Slot { name, champion, canary: None, shadow: None, past: None });
                 self.files.push((slot.clone(), path.clone()));
                 self.slots.push(slot);
                 return;
@@ -276,7 +285,17 @@ impl<'a> Built<'a> {
             }
             shadow
         });
-        self.slots.push(Arc::new(Slot { name, champion, canary, shadow }));
+        let past = Some(Past::new(registry.clone()));
+        let slot = Arc::new(Slot { name, champion, canary, shadow, past });
+        self.slots.push(slot.clone());
+        if !options.notify.is_empty() {
+            let (notifier, malformed) =
+                Notifier::new(registry.clone(), &options.notify, &options.environment);
+            for error in malformed {
+                tracing::warn!(%error, "a receiver in hydra.toml is left out");
+            }
+            self.alarms.push(Alarm { slot, notifier, told: None });
+        }
     }
 
     fn follow(&mut self, name: &Arc<str>, registry: &ModelRegistry, seat: &Arc<Seat>, role: Role) {

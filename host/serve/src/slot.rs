@@ -7,6 +7,7 @@ use axum::http::HeaderMap;
 use hydra_base::error::{Error, ErrorKind, Result};
 
 use crate::options::{Canary, CanaryKey};
+use crate::past::Past;
 use crate::protocol::{Cause, Refusal, Rows};
 use crate::served::{Seat, Served};
 use crate::shadow::Shadow;
@@ -41,6 +42,8 @@ pub(crate) struct Slot {
     pub(crate) canary: Option<(Canary, Arc<Seat>)>,
     /// The version that scores what the champion answered.
     pub(crate) shadow: Option<Shadow>,
+    /// The history of a registered model.
+    pub(crate) past: Option<Past>,
 }
 
 impl Slot {

@@ -134,6 +134,8 @@ error_kinds! {
         InvalidCredentials = "invalid-credentials",
         /// A registry that is not on this machine is to be asked without encryption.
         PlainHttp = "plain-http",
+        /// A receiver of notifications is malformed, or its secret cannot be read.
+        InvalidReceiver = "invalid-receiver",
     }
     Missing {
         /// There is no such registered model.
@@ -232,6 +234,8 @@ error_kinds! {
         Interrupted = "interrupted",
         /// A process that works for this one ended in the middle of a call. What it had begun, the ledger takes back or completes.
         WorkerDied = "worker-died",
+        /// A receiver of notifications did not take an event.
+        Undelivered = "undelivered",
     }
     Data {
         /// A table of input data (CSV, Parquet, ...) is damaged or does not fit the model.
@@ -403,7 +407,7 @@ mod tests {
         let categories: BTreeSet<_> = ErrorKind::ALL.iter().map(|kind| kind.category()).collect();
         let names: Vec<_> = categories.iter().map(ToString::to_string).collect();
         assert_eq!(names, ["usage", "missing", "refused", "unavailable", "data", "policy", "ledger", "bug"]);
-        assert_eq!(ErrorKind::ALL.len(), 138);
+        assert_eq!(ErrorKind::ALL.len(), 140);
     }
 
     #[test]

@@ -23,6 +23,14 @@ pub struct HistoryArgs {
     /// Show at most this many entries
     #[arg(long, value_name = "N")]
     pub limit: Option<usize>,
+
+    /// Write the history as one HTML page for browsers, which needs no server and no network; `-` writes to stdout
+    #[arg(long, value_name = "FILE")]
+    pub html: Option<PathBuf>,
+
+    /// Of how many of the newest decisions the page shows the whole evidence
+    #[arg(long, value_name = "N", requires = "html", default_value_t = 200)]
+    pub evidence: usize,
 }
 
 const HISTORY_HELP: &str = "\

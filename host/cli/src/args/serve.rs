@@ -142,9 +142,9 @@ pub struct ServeArgs {
     #[arg(long, value_name = "TIME", value_parser = span, help_heading = LIMITS)]
     pub idle_time: Option<Duration>,
 
-    /// The format of the log on stderr
-    #[arg(long, value_enum, default_value_t, value_name = "FORMAT")]
-    pub log_format: LogFormat,
+    /// The format of the log on stderr [default: HYDRA_LOG_FORMAT, else json]
+    #[arg(long, value_enum, value_name = "FORMAT")]
+    pub log_format: Option<LogFormat>,
 }
 
 /// The heading of the limits.
@@ -159,11 +159,10 @@ pub enum Nan {
     Bare,
 }
 
-/// The format of the log of a server.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+/// The format of the log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum LogFormat {
     /// One JSON object on each line
-    #[default]
     Json,
     /// For people
     Text,

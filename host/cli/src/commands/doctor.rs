@@ -2,11 +2,13 @@
 
 use super::status_of;
 use crate::args::DoctorArgs;
-use crate::report::{DoctorReport, DoctorsReport};
-use crate::{ExitStatus, Printer, Settings};
+use crate::report::{DoctorReport, DoctorsReport, prometheus_metrics};
+use crate::{ExitStatus, Printer, Settings, interrupt};
 use hydra_base::error::Error;
 use hydra_base::names::ModelName;
+use hydra_base::time::now;
 use hydra_registry::{Finding, ModelRegistry, OpenOptions};
+use hydra_tables::NewFile;
 
 /// Examines the model, or every model that fits a pattern; with `--fix` repairs it first. Exit status 1 if something is left.
 pub async fn run(
@@ -17,6 +19,7 @@ pub async fn run(
     let Some(pattern) = &args.models else {
         let report = examine(args, settings.options.clone(), DoctorReport::new).await?;
         printer.report(&report, DoctorReport::text)?;
+        write_metrics(args, &[&report])?;
         return Ok(if report.findings.is_empty() { ExitStatus::Done } else { ExitStatus::Rejected });
     };
     let registry = ModelRegistry::connect(settings.options.clone()).await?;
@@ -32,8 +35,18 @@ pub async fn run(
         );
     }
     let well: Vec<bool> = reports.iter().map(|report| report.findings.is_empty()).collect();
-    printer.report(&DoctorsReport::new(reports), DoctorsReport::text)?;
+    let report = DoctorsReport::new(reports);
+    printer.report(&report, DoctorsReport::text)?;
+    write_metrics(args, &report.models.iter().collect::<Vec<_>>())?;
     Ok(status_of(pattern, &well, printer))
+}
+
+/// Writes the metrics, if a file is named. A run that fails leaves the former file, whose time of examination then is old.
+fn write_metrics(args: &DoctorArgs, reports: &[&DoctorReport]) -> anyhow::Result<()> {
+    let Some(file) = &args.prometheus else { return Ok(()) };
+    interrupt::remove_partial_files()?;
+    NewFile::create(file)?.write(prometheus_metrics(reports, now()).as_bytes())?;
+    Ok(())
 }
 
 async fn examine(

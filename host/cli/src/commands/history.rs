@@ -6,6 +6,7 @@ use std::path::Path;
 
 use futures_util::TryStreamExt as _;
 
+use super::history_page;
 use crate::args::{ExportArgs, HistoryArgs, HistoryCommand, ShowEntryArgs, VerifyArgs};
 use crate::report::{EntryReport, ExportReport, HeadReport, VerifyReport, step_text};
 use crate::{ExitStatus, Printer, Settings};
@@ -28,6 +29,9 @@ pub async fn run(
     settings: &Settings,
     printer: &mut Printer,
 ) -> anyhow::Result<ExitStatus> {
+    if let Some(file) = &args.html {
+        return history_page::run(args, file, settings, printer).await;
+    }
     let witness = match &args.command {
         Some(HistoryCommand::Verify(VerifyArgs { against: Some(file), .. })) => {
             let file = file.clone();

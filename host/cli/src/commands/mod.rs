@@ -6,8 +6,10 @@ mod doctor;
 mod download;
 mod evaluate;
 mod history;
+mod history_page;
 mod list;
 mod log_candidate;
+mod notify;
 mod predict;
 mod serve;
 mod show;
@@ -18,8 +20,23 @@ use crate::args::Command;
 use crate::{ExitStatus, Printer, Settings, policy};
 use hydra_base::pattern::NamePattern;
 
-/// Runs a command.
+/// Runs a command, and tells the receivers what it recorded.
 pub async fn run(command: Command, settings: &Settings, printer: &mut Printer) -> anyhow::Result<ExitStatus> {
+    let notifier = if command.records() { notify::begin(settings).await } else { None };
+    let status = carry_out(command, settings, printer).await;
+    if let Some(notifier) = notifier {
+        // What was decided shows before the receivers are told. The last flush reports a problem of the output.
+        let _ = printer.flush();
+        notifier.deliver().await;
+    }
+    status
+}
+
+async fn carry_out(
+    command: Command,
+    settings: &Settings,
+    printer: &mut Printer,
+) -> anyhow::Result<ExitStatus> {
     match command {
         Command::LogCandidate(args) => log_candidate::run(&args, settings, printer).await,
         Command::Promote(args) => decide::promote(&args, settings, printer).await,
@@ -38,6 +55,7 @@ pub async fn run(command: Command, settings: &Settings, printer: &mut Printer) -
         Command::Download(args) => download::run(&args, settings, printer).await,
         Command::Predict(args) => predict::run(&args, settings, printer).await,
         Command::Serve(args) => serve::run(&args, settings).await,
+        Command::Notify(command) => notify::run(&command, settings, printer).await,
         Command::Policy(command) => policy::run(&command, settings, printer).await,
         Command::Model(command) => policy::model(&command, settings, printer).await,
     }

@@ -17,7 +17,8 @@ const LISTEN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Ad
 
 /// Serves until the first signal.
 pub async fn run(args: &ServeArgs, settings: &Settings) -> anyhow::Result<ExitStatus> {
-    let options = options(args, &settings.serve)?;
+    let mut options = options(args, &settings.serve)?;
+    (options.notify, options.environment) = (settings.notify.clone(), settings.environment.clone());
     let sources = sources(args, settings).await?;
     let server = Server::bind(sources, options).await?;
     server.run(interrupt::first()?).await?;

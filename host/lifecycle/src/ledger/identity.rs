@@ -187,6 +187,7 @@ impl Ledger {
             artifact_uri: Arc::default(),
             cache: None,
             policies: None,
+            decisions: None,
             clock_tolerance: DEFAULT_TOLERANCE,
             opened: Arc::default(),
             numbering: Arc::default(),

@@ -13,7 +13,7 @@
 //! - `founding`, `identity`, `numbering`, `look`, `settle`, `draft`, `commit`, `archive`, `view`, `remembered`, `foreseen`: the driver, the same loop over the store traits.
 //! - [`head`], [`witness`]: what a person keeps of the ledger elsewhere, and compares later.
 //! - [`clocks`]: what the entries say of the clocks of their authors.
-//! - [`history`], `champions`, [`verify`], [`rerun`], [`doctor`], `diagnosis`, `unrecorded`, `repair`, `requarantine`, `new_archive`: reading, auditing, diagnosing, repairing.
+//! - [`history`], `known`, `champions`, [`verify`], [`rerun`], [`doctor`], `diagnosis`, `unrecorded`, `repair`, `requarantine`, `new_archive`: reading, auditing, diagnosing, repairing.
 //!
 //! A [`Ledger`] reads and cannot write; what writes is a method of [`LedgerWriter`].
 
@@ -45,6 +45,7 @@ mod founding;
 pub mod head;
 pub mod history;
 mod identity;
+mod known;
 mod look;
 pub mod mark;
 mod mirror;
@@ -114,6 +115,8 @@ pub struct Ledger {
     cache: Option<DocumentCache>,
     /// Documents and components of active policies.
     policies: Option<DocumentCache>,
+    /// What decisions rested on.
+    decisions: Option<DocumentCache>,
     clock_tolerance: Duration,
     /// What was read when it was opened, for the first transition.
     opened: Arc<Mutex<Option<look::Snapshot>>>,

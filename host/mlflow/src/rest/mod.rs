@@ -37,6 +37,7 @@ use wire::Empty;
 
 pub(crate) use artifacts::ArtifactProxy;
 pub use config::RestConfig;
+pub use tls::client_for_others;
 
 /// The store of an MLflow server. Creating it sends no request; the first call connects.
 #[derive(Debug)]

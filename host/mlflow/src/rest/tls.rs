@@ -29,6 +29,15 @@ enum Trust {
     Anyone,
 }
 
+/// A client for a server other than MLflow's. It does not follow redirects.
+pub fn client_for_others(scheme: &str, environment: &Environment) -> Result<Client> {
+    TlsSettings::for_others(environment).client(scheme)
+}
+
+fn proxy_uses_tls(environment: &Environment) -> bool {
+    PROXY_VARIABLES.iter().any(|name| environment.get(name).is_some_and(|proxy| proxy.starts_with("https:")))
+}
+
 impl TlsSettings {
     /// `Config` if the variables request both a bundle and no verification, as in MLflow.
     pub(super) fn new(environment: &Environment) -> Result<Self> {
@@ -47,18 +56,24 @@ impl TlsSettings {
             (true, None) => Trust::Anyone,
             (false, Some(bundle)) => Trust::Only(bundle),
             // Python's client honours these variables through its HTTP library.
-            (false, None) => environment
-                .path("REQUESTS_CA_BUNDLE")
-                .or_else(|| environment.path("CURL_CA_BUNDLE"))
-                .map_or(Trust::Platform, Trust::Only),
+            (false, None) => Self::for_others(environment).trust,
         };
         Ok(Self {
             trust,
             client_certificate: environment.path(environment::CLIENT_CERT_PATH),
-            proxy_uses_tls: PROXY_VARIABLES
-                .iter()
-                .any(|name| environment.get(name).is_some_and(|proxy| proxy.starts_with("https:"))),
+            proxy_uses_tls: proxy_uses_tls(environment),
         })
+    }
+
+    /// For servers other than MLflow's: without a client certificate, and with the platform's authorities or those that the variables
+    /// of Python's HTTP library name.
+    fn for_others(environment: &Environment) -> Self {
+        let bundle = environment.path("REQUESTS_CA_BUNDLE").or_else(|| environment.path("CURL_CA_BUNDLE"));
+        Self {
+            trust: bundle.map_or(Trust::Platform, Trust::Only),
+            client_certificate: None,
+            proxy_uses_tls: proxy_uses_tls(environment),
+        }
     }
 
     /// Reads the files that the variables name, so that a wrong path is an error before the first request. A server

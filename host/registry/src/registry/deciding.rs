@@ -191,6 +191,7 @@ impl ModelRegistry {
         ledger
             .with_cache(settings.standings.clone())
             .with_policy_cache(settings.active_policies.clone())
+            .with_decision_cache(settings.decisions.clone())
             .with_clock_tolerance(settings.clock_tolerance)
     }
 

@@ -7,15 +7,24 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::Shared;
+use super::page::{page, prefers_page};
 use crate::app::App;
 use crate::metrics::{self, Protocol};
 use crate::protocol::{Cause, Refusal, server_metadata};
 use crate::served::Served;
 use crate::status::Status;
 
-/// `GET /`: the state of the server.
-pub(super) async fn status(State(app): Shared) -> Response<Body> {
-    answer(StatusCode::OK, &Status::of(&app))
+/// `GET /`: the state of the server, as a page for browsers and as JSON for other clients.
+pub(super) async fn status(State(app): Shared, headers: HeaderMap) -> Response<Body> {
+    if prefers_page(&headers) {
+        return page(&app).await.unwrap_or_else(|error| {
+            let refusal = Refusal::because(Cause::Internal, error);
+            super::fault(refusal.kserve(false), Cause::Internal)
+        });
+    }
+    let mut response = answer(StatusCode::OK, &Status::of(&app));
+    response.headers_mut().insert(header::VARY, HeaderValue::from_static("accept"));
+    response
 }
 
 /// MLflow's and SageMaker's `GET /ping`.

@@ -4,6 +4,7 @@ mod about;
 mod access;
 mod body;
 mod dialect;
+mod page;
 
 use std::sync::Arc;
 
