@@ -51,7 +51,7 @@ fn an_entry_is_shown_whole() {
     for missing in ["0", "7"] {
         let refused = project.run(["history", "show", missing]);
         assert!(
-            refused.code == 2 && refused.err.contains(&format!("has no entry {missing}")),
+            refused.code == 4 && refused.err.contains(&format!("has no entry {missing}")),
             "{}",
             refused.err
         );
@@ -64,7 +64,7 @@ fn an_entry_is_shown_whole() {
         "auc=0.9",
     ]);
     let none = new.run(["history", "show", "1"]);
-    assert!(none.code == 2 && none.err.contains("has no entry 1"), "{}", none.err);
+    assert!(none.code == 4 && none.err.contains("has no entry 1"), "{}", none.err);
 }
 
 /// The case of every decision passes as it is, by the policy that decided.

@@ -11,6 +11,7 @@ use std::time::Duration;
 use clap::builder::{OsStringValueParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::ExitStatus;
 pub(crate) use crate::evaluate::{EvaluateArgs, MeasureArgs};
 pub use crate::policy::PolicyCommand;
 pub use crate::predict::PredictArgs;
@@ -29,7 +30,7 @@ pub use serve::{LogFormat, ServeArgs};
 /// The champion lifecycle of LightGBM models on MLflow: log candidates, promote and roll back by a sandboxed policy,
 /// and predict with the champion.
 #[derive(Debug, Parser)]
-#[command(name = "hydra-registry", version, max_term_width = 110, after_help = AFTER_HELP)]
+#[command(name = "hydra-registry", version, max_term_width = 110, after_help = after_help())]
 pub struct Cli {
     /// Options of every command.
     #[command(flatten)]
@@ -40,8 +41,15 @@ pub struct Cli {
     pub command: Command,
 }
 
+/// What follows the options of the program.
+fn after_help() -> String {
+    let status =
+        |(status, meaning, _): &(ExitStatus, &str, &str)| format!("  {}  {meaning}\n", status.code());
+    let statuses: String = ExitStatus::TABLE.iter().map(status).collect();
+    format!("Exit status:\n{statuses}\n{AFTER_HELP}")
+}
+
 const AFTER_HELP: &str = "\
-Exit status: 0 done or nothing to do, 1 rejected by the policy, 2 error, 3 the policy holds.
 Precedence of settings: flags, environment (MLFLOW_*, HYDRA_*), hydra.toml in the project root.
 Only data goes to stdout, so `hydra-registry --output json champion | jq .version` works.";
 
@@ -281,7 +289,7 @@ Examples:
 
 The former champion becomes archived, unless the policy decides otherwise. A version whose model cannot be loaded does
 not become champion: its files are gone or damaged, or it is not a LightGBM model.
-Exit status: 0 promoted, staged or already champion, 1 rejected, 2 error, 3 the policy holds.";
+Exit status: 0 promoted, staged or already champion, 1 rejected, 3 the policy holds; 2, 4 and 5 are errors.";
 
 /// Arguments of `rollback`.
 #[derive(Debug, Args)]
@@ -309,7 +317,7 @@ Examples:
 `champion` and `archived` swap, unless the policy decides otherwise. If the champion was last moved without hydra-registry,
 the rollback returns to the version that was champion before by the ledger. A version in quarantine cannot be rolled back to:
 with --quarantine, a second rollback does not undo the first.
-Exit status: 0 rolled back, 1 rejected, 2 error, 3 the policy holds.";
+Exit status: 0 rolled back, 1 rejected, 3 the policy holds; 2, 4 and 5 are errors.";
 
 /// Arguments of `promote` and `rollback`.
 #[derive(Debug, Args)]
@@ -363,7 +371,7 @@ const NOMINATE_HELP: &str = "\
 Example:
   hydra-registry nominate 12 --reason \"logged from a notebook\"
 
-Exit status: 0 the version is the candidate, 2 error.";
+Exit status: 0 the version is the candidate; 2, 4 and 5 are errors.";
 
 /// Arguments of `approve`.
 #[derive(Debug, Args)]
@@ -392,7 +400,7 @@ Examples:
 
 An approval ends when a promotion makes the version champion, when it expires, and when the bytes of the model change.
 A rejection, a hold and a dry run leave it as it is. An approval by the person who logged the version is recorded as such.
-Exit status: 0 approved, 2 error.";
+Exit status: 0 approved; 2, 4 and 5 are errors.";
 
 /// Arguments of `quarantine`.
 #[derive(Debug, Args)]
@@ -415,12 +423,12 @@ Example:
   hydra-registry quarantine 12 --reason \"trained on leaked labels\"
 
 Nothing moves: if the version is the champion, it stays the champion until another version is.
-Exit status: 0 the version is in quarantine, 2 error.";
+Exit status: 0 the version is in quarantine; 2, 4 and 5 are errors.";
 
 /// Arguments of `release`.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Exit status: 0 the version may become champion again, 2 error, or it is not in quarantine."
+    after_help = "Exit status: 0 the version may become champion again, 2 it is not in quarantine; 4 and 5 are errors."
 )]
 pub struct ReleaseArgs {
     /// The version whose quarantine ends
@@ -437,7 +445,9 @@ pub struct ReleaseArgs {
 
 /// Arguments of `champion`.
 #[derive(Debug, Args)]
-#[command(after_help = "Exit status: 0 there is a champion, 2 there is no champion, or an error.")]
+#[command(
+    after_help = "Exit status: 0 there is a champion, 4 there is no champion or no such model; 2 and 5 are errors."
+)]
 pub struct ChampionArgs {
     #[arg(long, value_name = "TIME", value_parser = parse_time, help = AS_OF)]
     pub as_of: Option<Timestamp>,
@@ -498,12 +508,12 @@ Example:
   hydra-registry status --models 'churn-*'
 
 Shows the problems that the newest entries and the aliases show; `doctor` looks further.
-Exit status: 0 no problem, 1 a problem, or no model fits a pattern other than `*`, 2 error.";
+Exit status: 0 no problem, 1 a problem, or no model fits a pattern other than `*`; 2, 4 and 5 are errors.";
 
 /// Arguments of `doctor`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Exit status: 0 no problem is left, 1 a problem is left, or no model fits a pattern other than `*`, 2 error.")]
+Exit status: 0 no problem is left, 1 a problem is left, or no model fits a pattern other than `*`; 2, 4 and 5 are errors.")]
 pub struct DoctorArgs {
     /// Examine every model whose name fits the pattern; `*` stands for any text
     #[arg(long, value_name = "PATTERN")]

@@ -99,7 +99,7 @@ fn run_words(args: impl IntoIterator<Item = OsString>, extras: Extras) -> ExitSt
             return ExitStatus::Done;
         }
         printer.error(&error);
-        ExitStatus::Error
+        ExitStatus::of_error(&error)
     })
 }
 

@@ -88,4 +88,4 @@ pub struct VerifyArgs {
 const VERIFY_HELP: &str = "\
 Against an earlier export it finds entries that were removed or written anew, a backup that was restored, and a ledger that was
 deleted. Names entries whose authors had wrong clocks, beyond --clock-tolerance.
-Exit status: 0 sound, 1 a check fails, 2 error, 6 sound, but a checkpoint bridges damage.";
+Exit status: 0 sound, 1 a check fails, 6 sound, but a checkpoint bridges damage; 2, 4 and 5 are errors.";
