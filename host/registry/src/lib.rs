@@ -84,7 +84,7 @@ pub use hydra_policy as policy;
 pub use hydra_policy::{Operation, Policy};
 pub use open::{DEFAULT_MODEL, OpenOptions, PolicySource};
 pub use panel::{PanelOptions, PanelPolicy};
-pub use project::{PolicyConfig, Project, ProjectConfig, ServeConfig};
+pub use project::{CONFIG_FILE, PolicyConfig, Project, ProjectConfig, ServeConfig};
 pub use registry::{
     ChampionInfo, LoadedVersion, ModelRegistry, ServableVersion, VersionDetails, VersionInfo,
     VersionSelector, have_same_files, quarantine_of,

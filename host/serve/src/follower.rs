@@ -165,7 +165,7 @@ impl Follower {
             return;
         }
         self.measured = measured;
-        let evaluations = self.registry.evaluations_of(version).await;
+        let evaluations = self.registry.evaluations_of(version.version, &version.tags).await;
         let drift = Drift::from_evaluations(&evaluations, version.version, served.sha256);
         let known = served.drift.load_full();
         if let Some(drift) = drift.filter(|drift| !known.is_some_and(|known| known.is_like(drift))) {
@@ -199,7 +199,7 @@ impl Follower {
         };
         let opened = async {
             let servable = self.registry.load_servable(version.clone()).await?;
-            let evaluations = self.registry.evaluations_of(&version).await;
+            let evaluations = self.registry.evaluations_of(version.version, &version.tags).await;
             self.seat_version(servable, evaluations).await
         };
         match opened.await {
