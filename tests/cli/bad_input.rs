@@ -45,7 +45,7 @@ fn log_with<'a>(more: &[&'a str]) -> Vec<&'a str> {
 
 /// Asserts that the model has no versions.
 fn assert_nothing_registered(project: &Project) {
-    let listed = project.run(["--output", "json", "list"]);
+    let listed = project.run(["--output", "jsonl", "list"]);
     assert_eq!(listed.out, "", "{}", listed.out);
 }
 
@@ -99,9 +99,12 @@ fn an_unreachable_server_and_an_unknown_scheme() {
     let stderr = String::from_utf8_lossy(&output.stderr);
     let warnings: Vec<&str> = stderr.lines().filter(|line| line.contains("trying again")).collect();
     assert_eq!(warnings.len(), 2, "{stderr}");
-    for (warning, words) in warnings.iter().zip(["retry=1 of=2", "retry=2 of=2"]) {
+    for (retry, warning) in warnings.iter().enumerate() {
+        let event: Value = serde_json::from_str(warning).expect("an event in JSON");
         let server = format!("cannot reach http://127.0.0.1:{port}");
-        assert!(warning.contains(&server) && warning.contains(words), "{warning}");
+        assert!(event["failure"].as_str().is_some_and(|failure| failure.contains(&server)), "{event}");
+        assert_eq!((&event["retry"], &event["of"]), (&Value::from(retry + 1), &Value::from(2)), "{event}");
+        assert_eq!(event["level"], "WARN");
     }
     let error: Value = serde_json::from_str(stderr.lines().last().unwrap_or_default()).expect("a report");
     assert_eq!(error["kind"], "Unreachable");
@@ -344,6 +347,6 @@ fn a_failed_upload_leaves_a_failed_run_and_no_version() {
     std::fs::write(&mlruns, "in the way").expect("a file");
     let failed = project.run(log_with(&["--run-name", "doomed"]));
     assert_eq!(failed.code, 2, "{}", failed.err);
-    let listed = project.run(["--output", "json", "list"]);
+    let listed = project.run(["--output", "jsonl", "list"]);
     assert_eq!(listed.out.lines().count(), 1, "only the first version: {}", listed.out);
 }

@@ -42,7 +42,7 @@ fn text_and_json_of_every_listing_have_only_printable_characters() {
     assert!(project.run(["champion"]).out.contains("note = x\u{fffd}[2J"));
     // JSON output carries the values unchanged.
     assert_eq!(project.json(["champion"])["tags"]["note"], HOSTILE);
-    let history = project.run(["--output", "json", "history", "--limit", "1"]).out;
+    let history = project.run(["--output", "jsonl", "history", "--limit", "1"]).out;
     let entry: Value = serde_json::from_str(&history).expect("a document");
     assert_eq!((&entry["actor"], &entry["reason"]), (&HOSTILE.into(), &HOSTILE.into()));
     let export = project.run(["history", "export"]).out;

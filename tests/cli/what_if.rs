@@ -57,7 +57,7 @@ fn a_request_that_was_not_made_is_examined() {
     assert!(report["decisions"].as_u64() > Some(20) && report["tried"].as_u64() > Some(5), "{report}");
     let by_number = project.json(ask.into_iter().chain(["--version", "2", "--reason", "weekly"]));
     assert_eq!(by_number["flips"], report["flips"]);
-    let history = project.run(["--output", "json", "history"]);
+    let history = project.run(["--output", "jsonl", "history"]);
     assert_eq!(history.out.lines().count(), 2, "nothing is recorded");
 
     let text = project.run(ask);

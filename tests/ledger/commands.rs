@@ -19,7 +19,7 @@ fn three_promotions() -> Project {
 
 /// The JSON documents that a command writes, one per line.
 pub(super) fn lines(project: &Project, command: &[&str]) -> Vec<Value> {
-    let outcome = project.run([&["--output", "json"], command].concat());
+    let outcome = project.run([&["--output", "jsonl"], command].concat());
     assert_eq!(outcome.code, 0, "{}", outcome.err);
     outcome.out.lines().map(|line| serde_json::from_str(line).expect("a document per line")).collect()
 }

@@ -1,8 +1,11 @@
 //! The command-line arguments.
 
+mod config;
+mod copy;
 mod history;
 mod repeated;
 mod serve;
+mod versions;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -17,6 +20,8 @@ pub use crate::policy::PolicyCommand;
 pub use crate::predict::PredictArgs;
 use crate::selector::ModelArgs;
 use crate::time::{parse_time, span};
+pub use config::{CompletionsArgs, ConfigCommand};
+pub use copy::CopyArgs;
 pub use history::{ExportArgs, HistoryArgs, HistoryCommand, ShowEntryArgs, VerifyArgs};
 use hydra_base::Timestamp;
 use hydra_base::names::Version;
@@ -26,11 +31,12 @@ use hydra_mlflow::uri::GivenUri;
 use hydra_registry::Head;
 pub use repeated::{REPEATED, gathered};
 pub use serve::{LogFormat, ServeArgs};
+pub use versions::{DiffArgs, ListArgs, ShowArgs};
 
 /// The champion lifecycle of LightGBM models on MLflow: log candidates, promote and roll back by a sandboxed policy,
 /// and predict with the champion.
 #[derive(Debug, Parser)]
-#[command(name = "hydra-registry", version, max_term_width = 110, after_help = after_help())]
+#[command(name = "hydra-registry", version, long_version = LONG_VERSION, max_term_width = 110, after_help = after_help())]
 pub struct Cli {
     /// Options of every command.
     #[command(flatten)]
@@ -40,6 +46,16 @@ pub struct Cli {
     #[command(subcommand)]
     pub command: Command,
 }
+
+/// The version with what it was built from, and the contracts that it knows.
+const LONG_VERSION: &str = concat!(
+    env!("CARGO_PKG_VERSION"),
+    "\ncommit:   ",
+    env!("HYDRA_COMMIT"),
+    "\nengine:   wasmtime ",
+    env!("HYDRA_ENGINE_VERSION"),
+    "\ncontract: hydra:lifecycle@0.2, 0.1\nledger:   schema 2, 1"
+);
 
 /// What follows the options of the program.
 fn after_help() -> String {
@@ -91,7 +107,7 @@ pub struct GlobalArgs {
     #[arg(long, global = true, env = environment::CLOCK_TOLERANCE, value_name = "TIME", hide_env_values = true)]
     pub clock_tolerance: Option<String>,
 
-    /// The format of reports: text for people or JSON for programs
+    /// The format of reports and messages: text for people, JSON for programs, or a JSON document on each line
     #[arg(
         long,
         global = true,
@@ -111,6 +127,10 @@ pub struct GlobalArgs {
     /// policy, as long as their work and their transfers take]
     #[arg(long, global = true, value_name = "SPAN", value_parser = span)]
     pub timeout: Option<Duration>,
+
+    /// Show long output as it is; otherwise HYDRA_PAGER or PAGER shows it on a terminal [default pager: less]
+    #[arg(long, global = true)]
+    pub no_pager: bool,
 
     /// Log more to stderr (-v, -vv, -vvv)
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
@@ -134,6 +154,21 @@ pub enum OutputFormat {
     Text,
     /// For programs; every document has a `schema` field.
     Json,
+    /// For programs that read line by line: each document on one line, and a document for each item of `list` and `history`.
+    Jsonl,
+}
+
+/// The format that a command line asks for, even if it cannot be read otherwise; else that of `HYDRA_OUTPUT`.
+pub fn wanted_format(args: &[OsString]) -> OutputFormat {
+    let words = args.iter().skip(1).map(|word| word.to_string_lossy()).take_while(|word| word != "--");
+    let words: Vec<_> = words.collect();
+    let mut given = words.iter().enumerate().filter_map(|(at, word)| match word.strip_prefix("--output") {
+        Some("") => words.get(at + 1).map(ToString::to_string),
+        Some(value) => value.strip_prefix('=').map(ToOwned::to_owned),
+        None => None,
+    });
+    let named = given.next_back().or_else(|| std::env::var(environment::OUTPUT).ok());
+    named.and_then(|name| OutputFormat::from_str(&name, false).ok()).unwrap_or_default()
 }
 
 /// The commands.
@@ -157,8 +192,12 @@ pub enum Command {
     Champion(ChampionArgs),
     /// List every version with its aliases, newest first
     List(ListArgs),
-    /// Show a version: its run, its tags and its model
+    /// Show a version: its run, its tags, its model, its evaluations and the decisions about it
     Show(ShowArgs),
+    /// Show what differs between two versions
+    Diff(DiffArgs),
+    /// Copy a version with its evidence to another store, such as from staging to production
+    Copy(CopyArgs),
     /// Write the model file of a version
     Download(DownloadArgs),
     /// Predict with the champion, or another version
@@ -173,6 +212,11 @@ pub enum Command {
     Status(StatusArgs),
     /// Find problems and show the remedy for each
     Doctor(DoctorArgs),
+    /// Show and check the settings
+    #[command(subcommand)]
+    Config(ConfigCommand),
+    /// Write what a shell needs to complete commands
+    Completions(CompletionsArgs),
     /// Create, build, test and measure policies
     #[command(subcommand)]
     Policy(PolicyCommand),
@@ -188,8 +232,10 @@ impl Command {
             | Self::Predict(_)
             | Self::Evaluate(_)
             | Self::Download(_)
+            | Self::Copy(_)
             | Self::Policy(_)
             | Self::Serve(_) => None,
+            Self::History(args) if args.follow => None,
             _ => Some(Duration::from_hours(1)),
         }
     }
@@ -453,23 +499,6 @@ pub struct ChampionArgs {
     pub as_of: Option<Timestamp>,
 }
 
-/// Arguments of `show`.
-#[derive(Debug, Args)]
-#[command(after_help = SHOW_HELP)]
-pub struct ShowArgs {
-    /// The version.
-    #[command(flatten)]
-    pub model: ModelArgs,
-}
-
-const SHOW_HELP: &str = "\
-A version whose model cannot be loaded is shown with the reason.
-
-Examples:
-  hydra-registry show --alias candidate
-  hydra-registry --output json show --version 12 | jq .model_file.features
-  hydra-registry show --model-file model.lgb";
-
 /// Arguments of `download`.
 #[derive(Debug, Args)]
 #[command(after_help = DOWNLOAD_HELP)]
@@ -524,14 +553,6 @@ pub struct DoctorArgs {
     pub fix: bool,
 }
 
-/// Arguments of `list`.
-#[derive(Debug, Args)]
-pub struct ListArgs {
-    /// Show at most this many versions
-    #[arg(long, value_name = "N")]
-    pub limit: Option<usize>,
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -540,6 +561,26 @@ mod tests {
     fn the_command_line_is_well_formed() {
         use clap::CommandFactory as _;
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn the_format_is_known_before_the_command_line_is_read() {
+        let wanted = |line: &str| wanted_format(&line.split(' ').map(OsString::from).collect::<Vec<_>>());
+        assert_eq!(wanted("h --output json nonsense"), OutputFormat::Json);
+        assert_eq!(wanted("h nonsense --output=jsonl --bad"), OutputFormat::Jsonl);
+        assert_eq!(wanted("h --output json --output text x"), OutputFormat::Text);
+        assert_eq!(wanted("h --output"), OutputFormat::Text);
+        assert_eq!(wanted("h x -- --output json"), OutputFormat::Text);
+    }
+
+    #[test]
+    fn the_version_names_the_contracts_that_the_host_knows() {
+        let known: Vec<&str> =
+            hydra_policy::INTERFACE_VERSIONS.iter().map(|version| version.trim_end_matches(".0")).collect();
+        assert!(LONG_VERSION.contains(&format!("hydra:lifecycle@{}\n", known.join(", "))), "{known:?}");
+        let schema = hydra_lifecycle::ledger::entry::SCHEMA;
+        assert!(LONG_VERSION.contains(&format!("schema {schema}, 1")));
+        assert!(!env!("HYDRA_ENGINE_VERSION").is_empty());
     }
 
     #[test]

@@ -84,7 +84,7 @@ async fn decide(
     if args.allow_unloadable {
         request = request.allow_unloadable();
     }
-    let transition = request.await?;
+    let transition = printer.waiting("deciding", request.into_future()).await?;
     let status = match transition.outcome {
         Outcome::Done | Outcome::Staged | Outcome::Unchanged => ExitStatus::Done,
         Outcome::Held => ExitStatus::Held,

@@ -3,11 +3,11 @@
 mod args;
 mod author;
 mod backtest;
-mod compile;
+pub(crate) mod compile;
 mod decide;
 mod inspect;
-mod report;
-mod what_if;
+pub(crate) mod report;
+pub(crate) mod what_if;
 
 use std::path::{Path, PathBuf};
 

@@ -5,9 +5,11 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::report::AnswerReport;
+use crate::report::schema;
 use hydra_base::Sha256;
 use hydra_base::aliases::AliasMove;
 use hydra_lifecycle::panel::Answer;
@@ -15,7 +17,7 @@ use hydra_policy::{Budget, Decision, INTERFACE, Policy, Setting, VerdictKind};
 use hydra_policy_kit::{CaseFile, CaseOutcome, Language};
 
 /// `policy new`.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub struct NewReport {
     /// `hydra-registry/policy-new/1`.
     pub schema: &'static str,
@@ -56,7 +58,7 @@ impl NewReport {
 }
 
 /// `policy build`.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub struct BuildReport {
     /// `hydra-registry/policy-build/1`.
     pub schema: &'static str,
@@ -87,7 +89,7 @@ impl BuildReport {
 }
 
 /// `policy inspect`.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub struct InspectReport {
     /// `hydra-registry/policy-inspect/1`.
     pub schema: &'static str,
@@ -98,6 +100,7 @@ pub struct InspectReport {
     /// A summary of its rules.
     pub summary: String,
     /// The SHA-256 of the component.
+    #[schemars(with = "String")]
     pub sha256: Sha256,
     /// The component's size.
     pub bytes: usize,
@@ -110,6 +113,7 @@ pub struct InspectReport {
     /// The settings that it declares.
     pub settings: Vec<Setting>,
     /// The limits of each decision, as configured.
+    #[schemars(with = "schema::Limits")]
     pub budget: Budget,
 }
 
@@ -152,7 +156,7 @@ impl InspectReport {
 }
 
 /// `policy run`.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub struct RunReport {
     /// `hydra-registry/policy-run/1`.
     pub schema: &'static str,
@@ -164,6 +168,7 @@ pub struct RunReport {
     pub explanation: String,
     /// The alias moves that it proposes.
     #[serde(serialize_with = "hydra_policy::alias_moves::serialize")]
+    #[schemars(with = "Vec<schema::MoveOfAlias>")]
     pub moves: Vec<AliasMove>,
     /// The fuel used.
     pub fuel: u64,
@@ -210,7 +215,7 @@ impl RunReport {
 }
 
 /// `policy test`.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub struct TestReport {
     /// `hydra-registry/policy-test/1`.
     pub schema: &'static str,
@@ -225,7 +230,7 @@ pub struct TestReport {
 }
 
 /// A case of `policy test`.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub struct CaseReport {
     /// The file's name without extension.
     pub name: String,
@@ -270,7 +275,7 @@ impl TestReport {
 }
 
 /// `policy bench`.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub struct BenchReport {
     /// `hydra-registry/policy-bench/1`.
     pub schema: &'static str,
