@@ -119,7 +119,7 @@ fn trained_models_differ_by_their_columns_and_evaluations() {
         "--label",
         "label",
         "--resamples",
-        "50",
+        "100",
         "--version",
         "1",
         "--version",
@@ -127,8 +127,8 @@ fn trained_models_differ_by_their_columns_and_evaluations() {
     ]);
     let diff = project.json(["diff", "1", "2"]);
     let measured = diff["evaluations"].as_array().expect("evaluations");
-    let auc = measured.iter().find(|one| one["metric"] == "auc").expect("auc");
-    assert!(auc["difference"]["low"].is_number() && auc["a"]["value"].is_number(), "{auc}");
+    let loss = measured.iter().find(|one| one["metric"] == "log_loss").expect("log_loss");
+    assert!(loss["difference"]["low"].is_number() && loss["a"]["value"].is_number(), "{loss}");
     let back = project.json(["diff", "2", "1"]);
     let other =
         back["evaluations"].as_array().expect("evaluations").iter().find(|one| one["metric"] == "log_loss");
@@ -215,7 +215,7 @@ fn one_entry_is_shown_with_its_evidence_side_by_side() {
     project.json(LOG);
     project.json(["promote"]);
     project.json(LOG);
-    project.json(["evaluate", "train.csv", "--label", "label", "--resamples", "50"]);
+    project.json(["evaluate", "train.csv", "--label", "label", "--resamples", "100"]);
     project.json(["promote"]);
     let shown = project.run(["history", "show", "3"]);
     assert_eq!(shown.code, 0, "{}", shown.err);
@@ -250,7 +250,7 @@ fn a_version_is_copied_with_its_evidence() {
     project.json(LOG.iter().copied().chain(["--tag", "team=risk", "--config-value", "data.rows=569"]));
     project.json(["promote"]);
     project.json(LOG);
-    project.json(["evaluate", "train.csv", "--label", "label", "--resamples", "50"]);
+    project.json(["evaluate", "train.csv", "--label", "label", "--resamples", "100"]);
     let here = project.json(["show", "--version", "2"]);
     let home = tempfile::tempdir().expect("a directory");
     let server = Server::shared(NEWEST).url.clone();

@@ -51,7 +51,7 @@ fn each_command_needs_the_rights_of_the_table() {
         (vec!["doctor"], Right::Read),
         (vec!["config", "check"], Right::Read),
         (vec!["promote", "2", "--dry-run"], Right::Read),
-        (vec!["evaluate", "train.csv", "--label", "label", "--resamples", "50"], Right::Edit),
+        (vec!["evaluate", "train.csv", "--label", "label", "--resamples", "100"], Right::Edit),
         (vec!["approve", "2"], Right::Edit),
         (vec!["nominate", "2"], Right::Edit),
         (vec!["promote"], Right::Manage),
