@@ -2,11 +2,15 @@
 
 mod activation;
 mod bad_input;
+mod docs;
 mod foreign_text;
 mod interrupt;
+mod json;
 mod lifecycle;
 mod panel;
 mod policy;
+mod shell;
+mod versions;
 mod what_if;
 
 /// Rows that one feature separates, so training takes milliseconds.

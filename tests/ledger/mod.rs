@@ -16,6 +16,7 @@ mod old;
 mod outside;
 mod panel;
 mod past;
+mod pruning;
 mod race;
 mod show;
 mod soak;

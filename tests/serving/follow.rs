@@ -174,5 +174,5 @@ async fn without_an_alias_the_version_that_is_served_stays() {
     assert_eq!(serving.invoke(&split(&ROWS)).version(), "1");
     // A server that starts now has nothing to serve.
     let output = super::process::command(&project, &[], &[]).output().expect("it ends");
-    assert_eq!(output.status.code(), Some(2));
+    assert_eq!(output.status.code(), Some(4));
 }

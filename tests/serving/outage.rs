@@ -51,7 +51,7 @@ fn an_outage_of_the_registry_does_not_end_the_serving() {
     // A server that starts now needs the cache.
     proxy.refuse("registered-models", 503);
     let output = command(&project, &through, &variables).output().expect("it ends");
-    assert_eq!(output.status.code(), Some(2), "{}", String::from_utf8_lossy(&output.stderr));
+    assert_eq!(output.status.code(), Some(5), "{}", String::from_utf8_lossy(&output.stderr));
     let args = [&through[..], &["--offline-ok"]].concat();
     let offline = Serving::start_with(&project, &args, &variables);
     let model = offline.model();

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
+use std::path::PathBuf;
 
 use crate::Extras;
 use crate::args::{ActorArgs, GlobalArgs};
@@ -10,7 +11,7 @@ use hydra_mlflow::environment::{self, Environment};
 use hydra_mlflow::uri::GivenUri;
 use hydra_policy::parse_duration;
 use hydra_registry::{
-    OpenOptions, PanelOptions, PanelPolicy, Project, ProjectConfig, ReceiverConfig, ServeConfig,
+    CONFIG_FILE, OpenOptions, PanelOptions, PanelPolicy, Project, ProjectConfig, ReceiverConfig, ServeConfig,
 };
 
 /// The settings of one command.
@@ -26,8 +27,14 @@ pub struct Settings {
     pub serve: ServeConfig,
     /// `[notify]` in `hydra.toml`.
     pub notify: BTreeMap<String, ReceiverConfig>,
-    /// The environment.
+    /// `hydra.toml`; the `options` contain it, too.
+    pub config: ProjectConfig,
+    /// Where that file is; none if there is none.
+    pub config_file: Option<PathBuf>,
+    /// The environment; the `options` contain it, too.
     pub environment: Environment,
+    /// The values of the options of every command that are on the command line, by the names of the options.
+    pub flags: BTreeMap<String, String>,
     /// What the program adds.
     pub extras: Extras,
 }
@@ -40,6 +47,9 @@ impl Settings {
             Some(path) => ProjectConfig::read(path)?,
             None => project.config()?,
         };
+        let given = args.config.clone().filter(|path| !path.as_os_str().is_empty());
+        let config_file =
+            given.or_else(|| Some(project.root().join(CONFIG_FILE))).filter(|path| path.exists());
         let (serve, notify) = (config.serve.clone(), config.notify.clone());
         let (set, configured) = (key_values("--set", &args.set)?, config.settings.clone());
         let environment = Environment::of_process();
@@ -47,7 +57,7 @@ impl Settings {
         let mut options = OpenOptions::new()
             .with_environment(environment.clone())
             .with_project(project)
-            .with_config(config)
+            .with_config(config.clone())
             .with_policy_settings(set.clone())
             .with_budget(key_values("--budget", &args.budget)?);
         if let Some(command) = (extras.compiler)().filter(|_| !has_compiler) {
@@ -82,7 +92,8 @@ impl Settings {
         }
         options =
             args.monitors.iter().map(PanelPolicy::from_argument).fold(options, OpenOptions::with_monitor);
-        Ok(Self { options, set, configured, serve, notify, environment, extras })
+        let flags = BTreeMap::new();
+        Ok(Self { options, set, configured, serve, notify, config, config_file, environment, flags, extras })
     }
 
     /// The same options with another actor, where one is named.

@@ -90,7 +90,7 @@ pub use loading::check_policy_file;
 pub use open::{DEFAULT_MODEL, OpenOptions, PolicySource};
 pub use panel::{PanelOptions, PanelPolicy};
 pub use project::{
-    PolicyConfig, Project, ProjectConfig, ReceiverConfig, ReceiverUrl, ServeConfig, SinglePolicy,
+    CONFIG_FILE, PolicyConfig, Project, ProjectConfig, ReceiverConfig, ReceiverUrl, ServeConfig, SinglePolicy,
 };
 pub use registry::{
     ActivePolicy, ChampionInfo, LoadedVersion, ModelRegistry, ServableVersion, SignedModel, VersionDetails,

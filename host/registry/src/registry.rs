@@ -94,6 +94,8 @@ pub struct VersionInfo {
     pub created_at: Timestamp,
     /// When it went into quarantine, by whom and why, if its tag says that it did.
     pub quarantine: Option<String>,
+    /// Its own tags.
+    pub tags: Tags,
 }
 
 impl ModelRegistry {
@@ -271,6 +273,7 @@ impl ModelRegistry {
                 run_id: version.run_id,
                 created_at: version.created_at,
                 quarantine: version.tags.get(QUARANTINE_TAG).cloned(),
+                tags: version.tags,
             }))
         };
         listing.try_flatten_stream().boxed()

@@ -235,7 +235,9 @@ impl Follower {
         if measured == self.measured {
             return;
         }
-        let Ok(evaluations) = timeout(PATIENCE, self.following.registry.evaluations_of(version)).await else {
+        let Ok(evaluations) =
+            timeout(PATIENCE, self.following.registry.evaluations_of(version.version, &version.tags)).await
+        else {
             tracing::warn!(version = served.label, "reading the evaluations of the version takes too long");
             return;
         };

@@ -57,7 +57,7 @@ impl Opening {
         let number = version.version;
         let open = async move {
             let servable = following.registry.load_servable(entity.clone()).await?;
-            let evaluations = following.registry.evaluations_of(&entity).await;
+            let evaluations = following.registry.evaluations_of(entity.version, &entity.tags).await;
             Opened::new(&following, servable, evaluations).await
         };
         let task = tokio::spawn(async move {

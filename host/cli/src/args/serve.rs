@@ -180,4 +180,4 @@ Examples:
   hydra-registry serve churn --canary candidate=5% --canary-key header:x-customer
   hydra-registry serve --model-file model.lgb
 
-Exit status: 0 ended by SIGTERM or Ctrl-C, 2 error.";
+Exit status: 0 ended by SIGTERM or Ctrl-C; 2, 4 and 5 are errors.";

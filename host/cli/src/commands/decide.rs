@@ -87,7 +87,7 @@ async fn decide(
     if args.override_policy {
         request = request.override_policy();
     }
-    let transition = request.await?;
+    let transition = printer.waiting("deciding", request.into_future()).await?;
     let status = match transition.outcome {
         Outcome::Done | Outcome::Staged | Outcome::Unchanged => ExitStatus::Done,
         Outcome::Held => ExitStatus::Held,

@@ -17,14 +17,17 @@ pub async fn run(
     printer: &mut Printer,
 ) -> anyhow::Result<ExitStatus> {
     let Some(pattern) = &args.models else {
-        let report = examine(args, settings.options.clone(), DoctorReport::new).await?;
+        let examined = Box::pin(examine(args, settings.options.clone(), DoctorReport::new));
+        let report = printer.waiting("examining the model", examined).await?;
         printer.report(&report, DoctorReport::text)?;
         write_metrics(args, &[&report])?;
         return Ok(if report.findings.is_empty() { ExitStatus::Done } else { ExitStatus::Rejected });
     };
     let registry = ModelRegistry::connect(settings.options.clone()).await?;
     let mut reports = Vec::new();
-    for model in registry.models(pattern).await? {
+    let models = registry.models(pattern).await?;
+    let bar = printer.progress(Some(models.len() as u64), false, "examining");
+    for model in models {
         reports.push(
             match examine(args, settings.options.clone().with_model(model.as_str()), DoctorReport::of_several)
                 .await
@@ -33,7 +36,9 @@ pub async fn run(
                 Ok(report) => report,
             },
         );
+        bar.inc(1);
     }
+    bar.finish_and_clear();
     let well: Vec<bool> = reports.iter().map(|report| report.findings.is_empty()).collect();
     let report = DoctorsReport::new(reports);
     printer.report(&report, DoctorsReport::text)?;

@@ -1,7 +1,11 @@
 //! One file per command: arguments in, a report out.
 
 mod champion;
+mod completions;
+pub(crate) mod config;
+mod copy;
 mod decide;
+mod diff;
 mod doctor;
 mod download;
 mod evaluate;
@@ -52,10 +56,14 @@ async fn carry_out(
         Command::Doctor(args) => doctor::run(&args, settings, printer).await,
         Command::Evaluate(args) => evaluate::run(&args, settings, printer).await,
         Command::Show(args) => show::run(&args, settings, printer).await,
+        Command::Diff(args) => diff::run(&args, settings, printer).await,
+        Command::Copy(args) => copy::run(&args, settings, printer).await,
         Command::Download(args) => download::run(&args, settings, printer).await,
         Command::Predict(args) => predict::run(&args, settings, printer).await,
         Command::Serve(args) => serve::run(&args, settings).await,
         Command::Notify(command) => notify::run(&command, settings, printer).await,
+        Command::Config(command) => config::run(&command, settings, printer).await,
+        Command::Completions(args) => completions::run(&args, printer),
         Command::Policy(command) => policy::run(&command, settings, printer).await,
         Command::Model(command) => policy::model(&command, settings, printer).await,
     }

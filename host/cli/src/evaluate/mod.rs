@@ -2,7 +2,6 @@
 
 mod args;
 mod report;
-mod table;
 
 use std::path::Path;
 use std::sync::OnceLock;

@@ -188,7 +188,7 @@ Examples:
 One thing changes at a time: an approval, a setting, the time of the decision, an age, a metric,
 a measured figure or one of its bounds. What depends on it moves along, and the report names it.
 The guards of the host are not part of the question.
-Exit status: 0 whatever the verdict is, 2 error.";
+Exit status: 0 whatever the verdict is; 2, 4 and 5 are errors.";
 
 /// Arguments of `policy compile`.
 #[derive(Debug, Args)]

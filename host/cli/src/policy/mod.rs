@@ -4,14 +4,14 @@ mod activate;
 mod args;
 mod author;
 mod backtest;
-mod compile;
+pub(crate) mod compile;
 mod decide;
 mod inspect;
-mod report;
+pub(crate) mod report;
 mod sharing;
 mod signing;
 mod trust_args;
-mod what_if;
+pub(crate) mod what_if;
 
 use std::path::{Path, PathBuf};
 

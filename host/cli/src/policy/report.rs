@@ -5,9 +5,11 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::report::AnswerReport;
+use crate::report::schema;
 use hydra_base::Sha256;
 use hydra_base::aliases::AliasMove;
 use hydra_lifecycle::panel::Answer;
@@ -15,7 +17,7 @@ use hydra_policy::{Budget, Decision, INTERFACE, Policy, Setting, VerdictKind};
 use hydra_policy_kit::{BuildInfo, CaseFile, CaseOutcome, Comparison, Language};
 
 /// `policy new`.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub struct NewReport {
     /// `hydra-registry/policy-new/1`.
     pub schema: &'static str,
@@ -56,7 +58,7 @@ impl NewReport {
 }
 
 /// `policy build`.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub struct BuildReport {
     /// `hydra-registry/policy-build/1`.
     pub schema: &'static str,
@@ -132,7 +134,7 @@ impl CheckReport {
 }
 
 /// `policy inspect`.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub struct InspectReport {
     /// `hydra-registry/policy-inspect/1`.
     pub schema: &'static str,
@@ -143,6 +145,7 @@ pub struct InspectReport {
     /// A summary of its rules.
     pub summary: String,
     /// The SHA-256 of the component.
+    #[schemars(with = "String")]
     pub sha256: Sha256,
     /// The component's size.
     pub bytes: usize,
@@ -155,6 +158,7 @@ pub struct InspectReport {
     /// The settings that it declares.
     pub settings: Vec<Setting>,
     /// The limits of each decision, as configured.
+    #[schemars(with = "schema::Limits")]
     pub budget: Budget,
     /// What it says that it was built from and with.
     pub build: Option<BuildInfo>,
@@ -205,7 +209,7 @@ impl InspectReport {
 }
 
 /// `policy run`.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub struct RunReport {
     /// `hydra-registry/policy-run/1`.
     pub schema: &'static str,
@@ -217,6 +221,7 @@ pub struct RunReport {
     pub explanation: String,
     /// The alias moves that it proposes.
     #[serde(serialize_with = "hydra_policy::alias_moves::serialize")]
+    #[schemars(with = "Vec<schema::MoveOfAlias>")]
     pub moves: Vec<AliasMove>,
     /// The fuel used.
     pub fuel: u64,
@@ -263,7 +268,7 @@ impl RunReport {
 }
 
 /// `policy test`.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub struct TestReport {
     /// `hydra-registry/policy-test/1`.
     pub schema: &'static str,
@@ -278,7 +283,7 @@ pub struct TestReport {
 }
 
 /// A case of `policy test`.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub struct CaseReport {
     /// The file's name without extension.
     pub name: String,
@@ -323,7 +328,7 @@ impl TestReport {
 }
 
 /// `policy bench`.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub struct BenchReport {
     /// `hydra-registry/policy-bench/1`.
     pub schema: &'static str,

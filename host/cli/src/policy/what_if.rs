@@ -1,6 +1,6 @@
 //! `policy what-if`: which single change of the evidence flips a verdict.
 
-mod report;
+pub(crate) mod report;
 
 use std::collections::BTreeMap;
 

@@ -2,11 +2,14 @@
 
 use std::fmt::Write as _;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::evaluations::note_text;
+use super::schema;
 use super::{AnswerReport, ChangeReport, time};
+use crate::printer::View;
 use hydra_base::aliases::AliasState;
 use hydra_base::error::Result;
 use hydra_base::names::{Alias, ModelName, Version};
@@ -21,7 +24,7 @@ use hydra_lifecycle::ledger::verify::Verified;
 use hydra_policy::VerdictKind;
 
 /// One entry of `history`.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub struct EntryReport {
     /// `hydra-registry/entry/1`.
     pub schema: &'static str,
@@ -35,6 +38,7 @@ pub struct EntryReport {
     /// ledger itself: `genesis`, `external`, `aborted`, `reassert`, `checkpoint`.
     pub operation: String,
     /// The version that it is about.
+    #[schemars(with = "Option<u64>")]
     pub target: Option<Version>,
     /// The verdict; `None` for an entry of the ledger itself.
     pub verdict: Option<VerdictKind>,
@@ -43,6 +47,7 @@ pub struct EntryReport {
     /// The aliases that it moves.
     pub changes: Vec<ChangeReport>,
     /// The versions that it puts in quarantine.
+    #[schemars(with = "Vec<u64>")]
     pub quarantined: Vec<Version>,
     /// When an approval ends.
     pub expires: Option<String>,
@@ -65,6 +70,7 @@ pub struct EntryReport {
     /// The requester's reason.
     pub reason: Option<String>,
     /// The policy that decided, or that leads the policies that decided.
+    #[schemars(with = "Option<schema::Identity>")]
     pub policy: Option<PolicyIdentity>,
     /// The SHA-256 of the document of the policy that it makes the active one, or approves as such.
     pub policy_document: Option<Sha256>,
@@ -77,6 +83,7 @@ pub struct EntryReport {
     /// The instructions that the decision used; those of the leader, if several policies decided.
     pub fuel: Option<u64>,
     /// The evaluations that the host found: those that it left out have a flaw, the policy received the others.
+    #[schemars(with = "Vec<schema::Note>")]
     pub evaluations: Vec<EvaluationNote>,
     /// The number of evaluations that the entry had no room for.
     pub more_evaluations: u32,
@@ -141,8 +148,8 @@ impl EntryReport {
 
     /// For people: a headline and the details.
     #[must_use]
-    pub fn text(&self) -> String {
-        let mut text = format!("{:>5}  {}  {}", self.sequence, self.at, self.operation);
+    pub fn text(&self, view: &View) -> String {
+        let mut text = format!("{:>5}  {}  {}", self.sequence, view.time(&self.at), self.operation);
         // Writing to a string cannot fail.
         let _ = self.target.map(|version| write!(text, " version {version}"));
         let _ = self.verdict.map(|verdict| write!(text, ": {}", past(verdict)));
@@ -217,7 +224,7 @@ impl ChangeReport {
 }
 
 /// One line of `history export`: an entry as stored, or the description of a number without one.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub struct ExportReport {
     /// `hydra-registry/ledger-export/1`.
     pub schema: &'static str,
@@ -231,12 +238,14 @@ pub struct ExportReport {
     pub created_at: Option<String>,
     /// The SHA-256 of the entry's text.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>")]
     pub sha256: Option<Sha256>,
     /// The reason why this release cannot read it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub flaw: Option<String>,
     /// The entry.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<schema::LedgerEntry>")]
     pub entry: Option<Entry>,
 }
 
@@ -269,7 +278,7 @@ impl ExportReport {
 }
 
 /// `history verify`.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub struct VerifyReport {
     /// `hydra-registry/verify/1`.
     pub schema: &'static str,
@@ -284,12 +293,15 @@ pub struct VerifyReport {
     /// The number of decisions that were repeated with the same result.
     pub rerun: u64,
     /// Damage that a checkpoint bridges.
+    #[schemars(with = "Vec<schema::FlawOfEntry>")]
     pub bridged: Vec<Value>,
     /// What speaks against the times of entries, beyond the tolerance of clocks.
+    #[schemars(with = "Vec<schema::FlawOfEntry>")]
     pub clocks: Vec<Value>,
     /// Decisions that set the active policy aside, on record.
     pub set_aside: Vec<Value>,
     /// The problems.
+    #[schemars(with = "Vec<schema::FlawOfEntry>")]
     pub flaws: Vec<Value>,
 }
 
@@ -340,7 +352,7 @@ impl VerifyReport {
 }
 
 /// `history export --head`.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub struct HeadReport {
     /// `hydra-registry/ledger-head/1`.
     pub schema: &'static str,
@@ -353,6 +365,7 @@ pub struct HeadReport {
     /// The number of its newest entry.
     pub number: u64,
     /// The SHA-256 of that entry's text.
+    #[schemars(with = "String")]
     pub sha256: Sha256,
 }
 
@@ -378,7 +391,7 @@ impl HeadReport {
 }
 
 /// `champion --as-of`.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub struct AsOfReport {
     /// `hydra-registry/champion-as-of/1`.
     pub schema: &'static str,
@@ -387,8 +400,10 @@ pub struct AsOfReport {
     /// The requested time.
     pub as_of: String,
     /// The champion at that time.
+    #[schemars(with = "Option<u64>")]
     pub version: Option<Version>,
     /// The archived version at that time.
+    #[schemars(with = "Option<u64>")]
     pub archived: Option<Version>,
     /// The number of the entry with this state.
     pub sequence: u64,
@@ -474,7 +489,7 @@ fn changes(entry: &Entry) -> Vec<ChangeReport> {
     changes
 }
 
-fn fate_text(fate: Fate) -> &'static str {
+pub(super) fn fate_text(fate: Fate) -> &'static str {
     match fate {
         Fate::Done => "done",
         Fate::Aborted => "aborted",
@@ -482,7 +497,7 @@ fn fate_text(fate: Fate) -> &'static str {
     }
 }
 
-fn past(verdict: VerdictKind) -> &'static str {
+pub(super) fn past(verdict: VerdictKind) -> &'static str {
     match verdict {
         VerdictKind::Approve => "approved",
         VerdictKind::Reject => "rejected",

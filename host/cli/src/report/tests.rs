@@ -3,6 +3,7 @@ use serde_json::json;
 use super::backtest::ComparisonReport;
 use super::doctor::FindingReport;
 use super::*;
+use crate::View;
 use hydra_base::text::is_unprintable;
 use hydra_lifecycle::evaluations::EvaluationFlaw;
 use hydra_lifecycle::ledger::entry::{EvaluationNote, PanelAnswer, PanelVerdict};
@@ -46,7 +47,7 @@ fn metrics_and_tags_forge_no_lines() {
         created_at: time(0),
         quarantine: Some(hostile()),
     };
-    assert_forges_nothing(&listed.text());
+    assert_forges_nothing(&listed.text(&View::default()));
     let candidate = CandidateReport {
         schema: "",
         model: "m".into(),
@@ -100,10 +101,10 @@ fn entries_forge_no_lines() {
     };
     let mut together = entry(String::new(), "ann".into(), "p".into());
     together.panel_flaw = Some(hostile());
-    assert_forges_nothing(&together.text());
-    assert_forges_nothing(&entry(hostile(), "ann".into(), "p".into()).text());
-    assert_forges_nothing(&entry(String::new(), hostile(), "p".into()).text());
-    assert_forges_nothing(&entry(String::new(), "ann".into(), hostile()).text());
+    assert_forges_nothing(&together.text(&View::default()));
+    assert_forges_nothing(&entry(hostile(), "ann".into(), "p".into()).text(&View::default()));
+    assert_forges_nothing(&entry(String::new(), hostile(), "p".into()).text(&View::default()));
+    assert_forges_nothing(&entry(String::new(), "ann".into(), hostile()).text(&View::default()));
 }
 
 #[test]

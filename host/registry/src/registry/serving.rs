@@ -3,12 +3,12 @@
 use hydra_base::Sha256;
 use hydra_base::blocking;
 use hydra_base::error::Result;
-use hydra_base::names::Alias;
+use hydra_base::names::{Alias, Version};
 use hydra_lifecycle::evaluations::recorded;
 use hydra_lifecycle::ledger::QUARANTINE_TAG;
 use hydra_lightgbm::Model;
 use hydra_lightgbm::loaded::ModelLimits;
-use hydra_mlflow::entities::ModelVersion;
+use hydra_mlflow::entities::{ModelVersion, Tags};
 use hydra_mlflow::flavor::ColumnSpec;
 use hydra_models::loading::{load_cached, load_with_signature};
 use hydra_models::model_cache::ServedRecord;
@@ -82,8 +82,9 @@ impl ModelRegistry {
     }
 
     /// The evaluations to which the tags of a version refer. Those that cannot be read are left out, and logged.
-    pub async fn evaluations_of(&self, version: &ModelVersion) -> Vec<hydra_evaluation::Evaluation> {
-        recorded(self.backend(), self.inner.settings.decision_options.evaluations.as_ref(), version).await
+    pub async fn evaluations_of(&self, version: Version, tags: &Tags) -> Vec<hydra_evaluation::Evaluation> {
+        let cache = self.inner.settings.decision_options.evaluations.as_ref();
+        recorded(self.backend(), cache, version, tags).await
     }
 }
 
