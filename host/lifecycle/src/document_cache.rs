@@ -114,7 +114,7 @@ impl DocumentCache {
         private_dir::check(&self.directory, self.contents).map_err(io::Error::other)?;
         write_whole(&self.directory, &sha256.to_string(), bytes)?;
         let names: Vec<_> = fs::read_dir(&self.directory)?.collect::<io::Result<_>>()?;
-        if names.len() <= self.most {
+        if names.len() <= self.most_documents {
             return Ok(());
         }
         let mut documents = Vec::new();

@@ -13,6 +13,9 @@ use url::Url;
 
 use crate::event::EventKind;
 
+/// The most bytes of the file of a secret.
+const MAX_SECRET_BYTES: u64 = 16 << 10;
+
 /// The form in which a receiver takes events.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Template {
@@ -83,7 +86,7 @@ impl Receiver {
 fn secret(config: &ReceiverConfig, environment: &Environment) -> Result<Option<Vec<u8>>> {
     let text = match (&config.secret_file, config.secret_variable.as_deref()) {
         (Some(_), Some(_)) => return Err(invalid("`secret-file` and `secret-variable` exclude each other")),
-        (Some(path), None) => Some(regular_file::read_text(path, |source| {
+        (Some(path), None) => Some(regular_file::read_text(path, MAX_SECRET_BYTES, |source| {
             Error::new(ErrorKind::InvalidReceiver, "cannot read the file with the secret of the receiver")
                 .with_context("path", path.display())
                 .with_source(source)

@@ -222,8 +222,11 @@ fn length(bytes: usize) -> Vec<u8> {
     }
 }
 
+/// The most bytes of the file of a key.
+const MAX_BYTES: u64 = 64 << 10;
+
 fn read_text(path: &Path) -> Result<String> {
-    regular_file::read_text(path, |error| {
+    regular_file::read_text(path, MAX_BYTES, |error| {
         invalid("cannot read the key").with_context("path", path.display()).with_source(error)
     })
 }
