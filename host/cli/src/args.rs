@@ -165,7 +165,7 @@ pub enum Command {
     Status(StatusArgs),
     /// Find problems and show the remedy for each
     Doctor(DoctorArgs),
-    /// Create, build, test and measure policies
+    /// Create, build, test and measure policies, and activate them
     #[command(subcommand)]
     Policy(PolicyCommand),
 }

@@ -19,7 +19,7 @@ The output of `hydra-registry help COMMAND` for every command. The options of ev
 | status | meaning | commands |
 | --- | --- | --- |
 | 0 | done, nothing to do, or sound | all |
-| 1 | the policy rejects, or a check finds a problem | `promote`, `rollback`, `policy run`: a rejection; `history verify`, `doctor`, `status`, `policy test`: a problem |
+| 1 | the policy rejects, or a check finds a problem | `promote`, `rollback`, `policy run`: a rejection; `history verify`, `doctor`, `status`, `policy test`: a problem; `policy active`: none is |
 | 2 | an error: nothing was changed, or the message says what was | all |
 | 3 | the policy holds: the evidence is not sufficient yet | `promote`, `rollback`, `policy run` |
 | 6 | sound, but a checkpoint bridges damage | `history verify` |
