@@ -226,7 +226,7 @@ pub enum Command {
     Config(ConfigCommand),
     /// Write what a shell needs to complete commands
     Completions(CompletionsArgs),
-    /// Create, build, test and measure policies
+    /// Create, build, test and measure policies, and activate them
     #[command(subcommand)]
     Policy(PolicyCommand),
     /// Sign the models of versions, and show who signed them

@@ -30,7 +30,7 @@ impl ExitStatus {
         (
             Self::Rejected,
             "the policy rejects, or a check finds a problem",
-            "`promote`, `rollback`, `policy run`: a rejection; `history verify`, `doctor`, `status`, `policy test`: a problem",
+            "`promote`, `rollback`, `policy run`: a rejection; `history verify`, `doctor`, `status`, `policy test`: a problem; `policy active`: none is",
         ),
         (Self::Error, "an error: nothing was changed, or the message says what was", "all"),
         (

@@ -8,6 +8,7 @@ use crate::support::backends::Backend;
 use crate::support::binary::Project;
 use crate::support::server::{NEWEST, Server};
 use hydra_lifecycle::ledger::chain::Record;
+use hydra_lifecycle::ledger::doctor::LedgerFinding;
 use hydra_lifecycle::ledger::entry::EntryKind;
 use hydra_lifecycle::recording::PolicyReplay;
 use hydra_policy::{EngineOptions, PolicyEngine};
@@ -85,7 +86,10 @@ async fn many_processes_keep_to_the_active_policy(backend: Backend, uri: &str, o
     for kind in ["activate", "deactivate", "promote"] {
         assert!(kinds.contains(kind), "{kinds:?}");
     }
-    assert_eq!(ledger.diagnose().await.expect("findings"), []);
+    // A decision that lost a race and then had nothing to decide leaves its input.
+    let findings = ledger.diagnose().await.expect("findings");
+    let left = |finding: &LedgerFinding| matches!(finding, LedgerFinding::Unrecorded { quarantined, policies, .. } if quarantined.is_empty() && policies.is_empty());
+    assert!(findings.iter().all(left), "{findings:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -90,12 +90,14 @@ pub async fn active(
         return Ok(if report.policy.is_some() { ExitStatus::Done } else { ExitStatus::Rejected });
     };
     let mut all_active = true;
+    printer.begin_list("hydra-registry/active-policies/1", None, "models")?;
     for model in registry.models(pattern).await? {
         let options = settings.options.clone().with_model(model.as_str());
         let report = active_of(&ModelRegistry::connect(options).await?).await?;
         all_active &= report.policy.is_some();
         printer.item(&report, ActivePolicyReport::text)?;
     }
+    printer.end_list()?;
     Ok(if all_active { ExitStatus::Done } else { ExitStatus::Rejected })
 }
 
@@ -103,6 +105,9 @@ async fn active_of(registry: &ModelRegistry) -> anyhow::Result<ActivePolicyRepor
     let (active, approvals) = (registry.active_policy().await?, registry.policy_approvals().await?);
     Ok(ActivePolicyReport::new(registry.model(), active.as_ref(), &approvals))
 }
+
+/// The schema of a list of entries.
+const HISTORY_SCHEMA: &str = "hydra-registry/history/1";
 
 /// The entries about the active policy, and the decisions that set it aside, newest first.
 pub async fn history(
@@ -113,8 +118,12 @@ pub async fn history(
     let registry = ModelRegistry::connect(settings.options.clone()).await?;
     let Some(ledger) = registry.existing_ledger().await? else {
         printer.note(format!("no policy was ever active for {}", registry.model()));
+        printer.begin_list(HISTORY_SCHEMA, registry.model(), "entries")?;
+        printer.end_list()?;
         return Ok(ExitStatus::Done);
     };
+    let view = printer.view();
+    printer.begin_list(HISTORY_SCHEMA, ledger.model(), "entries")?;
     let mut left = args.limit.unwrap_or(usize::MAX);
     let mut entries = ledger.entries(None, args.since);
     while left > 0
@@ -127,9 +136,11 @@ pub async fn history(
         if is_about {
             left -= 1;
             let answers = ledger.answers(&record).await;
-            printer.item(&EntryReport::new(ledger.model(), &record, fate, answers), EntryReport::text)?;
+            let report = EntryReport::new(ledger.model(), &record, fate, answers);
+            printer.item(&report, |report| report.text(&view))?;
         }
     }
+    printer.end_list()?;
     Ok(ExitStatus::Done)
 }
 
@@ -176,6 +187,7 @@ async fn state(
         return Ok(ExitStatus::Done);
     };
     let mut done = Vec::new();
+    printer.begin_list("hydra-registry/policy-statements/1", None, "models")?;
     for model in registry.models(pattern).await? {
         let registry = ModelRegistry::connect(options.clone().with_model(model.as_str())).await?;
         match asked(&registry).await {
@@ -184,13 +196,17 @@ async fn state(
                 done.push(true);
             }
             // The store does not answer, so the other models cannot be asked either.
-            Err(error) if error.retryable() => return Err(error.into()),
+            Err(error) if error.retryable() => {
+                printer.end_list()?;
+                return Err(error.into());
+            }
             Err(error) => {
                 printer.note(refusal(model.as_str(), &error));
                 done.push(false);
             }
         }
     }
+    printer.end_list()?;
     Ok(crate::commands::status_of(pattern, &done, printer))
 }
 

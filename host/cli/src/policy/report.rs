@@ -161,6 +161,7 @@ pub struct InspectReport {
     #[schemars(with = "schema::Limits")]
     pub budget: Budget,
     /// What it says that it was built from and with.
+    #[schemars(with = "Option<schema::Build>")]
     pub build: Option<BuildInfo>,
 }
 

@@ -18,16 +18,19 @@ pub(super) struct List {
 }
 
 impl Printer {
-    /// Begins a list about `model`. In JSON it becomes a document of `schema` with its items in `field`.
-    pub fn begin_list(
+    /// Begins a list, about `model` or about several models. In JSON it becomes a document of `schema` with its items in `field`.
+    pub fn begin_list<'a>(
         &mut self,
         schema: &'static str,
-        model: &ModelName,
+        model: impl Into<Option<&'a ModelName>>,
         field: &'static str,
     ) -> io::Result<()> {
         if self.format == OutputFormat::Json {
-            let model = serde_json::to_string(model.as_str())?;
-            let head = format!("{{\n  \"schema\": \"{schema}\",\n  \"model\": {model},\n  \"{field}\": [");
+            let model = match model.into() {
+                Some(model) => format!("\n  \"model\": {},", serde_json::to_string(model.as_str())?),
+                None => String::new(),
+            };
+            let head = format!("{{\n  \"schema\": \"{schema}\",{model}\n  \"{field}\": [");
             self.list = Some(List { head, has_items: false });
         }
         Ok(())

@@ -73,6 +73,7 @@ pub struct EntryReport {
     #[schemars(with = "Option<schema::Identity>")]
     pub policy: Option<PolicyIdentity>,
     /// The SHA-256 of the document of the policy that it makes the active one, or approves as such.
+    #[schemars(with = "Option<String>")]
     pub policy_document: Option<Sha256>,
     /// How many approvals that policy asks for before it changes; none in other entries.
     pub activation_approvals: Option<u32>,

@@ -277,6 +277,7 @@ pub struct TransitionReport {
     pub policy: Option<PolicyIdentity>,
     /// The SHA-256 of the document of the policy that is active for the model; none if no policy is. It decided, unless `overrides`
     /// has `inactive-policy`.
+    #[schemars(with = "Option<String>")]
     pub active_policy: Option<Sha256>,
     /// The answers of all policies, if several decided together.
     pub panel: Vec<AnswerReport>,

@@ -37,6 +37,16 @@ described! {
         },
         "required": ["name", "version", "sha256"]
     };
+    /// What a component was built from and with.
+    Build = {
+        "type": "object",
+        "properties": {
+            "language": { "type": "string" },
+            "tools": { "type": "object", "additionalProperties": { "type": "string" } },
+            "sources": { "type": "string", "pattern": "^[0-9a-f]{64}$" }
+        },
+        "required": ["language", "tools", "sources"]
+    };
     /// The outcome of a request.
     OutcomeName = { "type": "string", "enum": ["done", "staged", "unchanged", "rejected", "held"] };
     /// The answer of a policy of a panel.

@@ -87,7 +87,7 @@ impl ConfigReport {
             policy.file.as_ref().map_or_else(|| "embedded".to_owned(), |file| file.display().to_string())
         });
         let files: Vec<String> =
-            config.policy.iter().map(|file| file.display().to_string()).chain(files).collect();
+            config.policy.file.iter().map(|file| file.display().to_string()).chain(files).collect();
         let files = (!files.is_empty()).then(|| files.join(", "));
         of.add("policy", Some(environment::POLICY), files, "embedded");
         of.add("monitor", None, None, "");
