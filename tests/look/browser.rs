@@ -32,7 +32,9 @@ pub fn browse(directory: &Path, plan: &Value) -> Value {
 /// What the pages asked for. Chromium itself draws its fields for dates with images in `data:`.
 fn requests(seen: &Value) -> Vec<String> {
     let all = seen["requests"].as_array().expect("requests").iter();
-    all.map(|request| request.as_str().expect("a URL").to_owned()).filter(|url| !url.starts_with("data:")).collect()
+    all.map(|request| request.as_str().expect("a URL").to_owned())
+        .filter(|url| !url.starts_with("data:"))
+        .collect()
 }
 
 /// The number of entries that are shown, after something was typed into a filter.
