@@ -64,7 +64,7 @@ impl Story {
 
     fn train(&self, days_ago: f64, leaves: u32, rounds: u32) {
         let line = format!(
-            "log-candidate --train train.csv --label churned --param num~leaves={leaves} --param num~iterations={rounds} --tag team=retention"
+            "log-candidate --train train.csv --label churned --param num~leaves={leaves} --param n~estimators={rounds} --tag team=retention"
         );
         self.on(days_ago, "nightly", &line);
     }
