@@ -12,7 +12,7 @@ use crate::support::binary::Project;
 use crate::support::model;
 
 /// Copies a row of a table of versions for another version.
-fn copy(database: &Connection, table: &str, name: &str, from: u64, changes: &[(&str, &str)]) {
+fn copy(database: &Connection, table: &str, name: &str, from: u32, changes: &[(&str, &str)]) {
     let mut columns =
         database.prepare(&format!("SELECT name FROM pragma_table_info('{table}')")).expect("a table");
     let names: Vec<String> =

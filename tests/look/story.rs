@@ -13,7 +13,7 @@ pub const MODEL: &str = "churn";
 
 /// Labelled rows about customers: whether they left depends on their months, their charges and chance.
 fn customers(first: u64, count: u64) -> String {
-    let mut csv = "tenure,charges,contract,support_calls,usage,churned,region\n".to_owned();
+    let mut csv = "tenure,charges,contract,support_calls,usage,churned\n".to_owned();
     for row in first..first + count {
         // A linear congruential generator is enough for rows, and the same everywhere.
         let mut state = row.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
@@ -25,8 +25,7 @@ fn customers(first: u64, count: u64) -> String {
         let (contract, calls, usage) = ((random() * 3.0).floor(), (random() * 6.0).floor(), random() * 50.0);
         let leaning = (charges - 60.0) / 30.0 - tenure / 24.0 + calls / 2.0 - contract + 0.5;
         let left = u8::from(1.0 / (1.0 + (-leaning).exp()) > random());
-        let region = ["north", "south", "west"][(row % 3) as usize];
-        writeln!(csv, "{tenure},{charges:.2},{contract},{calls},{usage:.1},{left},{region}").expect("text");
+        writeln!(csv, "{tenure},{charges:.2},{contract},{calls},{usage:.1},{left}").expect("text");
     }
     csv
 }
@@ -64,7 +63,7 @@ impl Story {
 
     fn train(&self, days_ago: f64, leaves: u32, rounds: u32) {
         let line = format!(
-            "log-candidate --train train.csv --label churned --param num~leaves={leaves} --param num~iterations={rounds} --tag team=retention"
+            "log-candidate --train train.csv --label churned --param num~leaves={leaves} --param n~estimators={rounds} --tag team=retention"
         );
         self.on(days_ago, "nightly", &line);
     }

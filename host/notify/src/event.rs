@@ -111,7 +111,9 @@ impl Event {
         }
         let entry = &record.entry;
         let id = format!("{}:{}", entry.ledger, record.number);
-        let main = kind_of(entry).map(|kind| Self::about(model, record, kind, entry.target, id.clone()));
+        // A rollback that names no version is about the one that it goes to.
+        let version = entry.target.or_else(|| entry.crowned());
+        let main = kind_of(entry).map(|kind| Self::about(model, record, kind, version, id.clone()));
         let quarantined = entry.quarantined().into_iter().map(|version| {
             // The verb `quarantine` is about one version, a rollback also about another.
             let own = if entry.operation == EntryKind::Quarantine {

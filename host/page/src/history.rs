@@ -277,7 +277,7 @@ impl History {
         }
         // The entry that is added last is the oldest.
         self.initial = before.into_iter().filter(|_| !genesis).collect();
-        let version = entry.target.map(Version::get);
+        let version = entry.target.or_else(|| entry.crowned()).map(Version::get);
         let marks = marks(entry, fate).into_iter().rev();
         self.marked.extend(marks.map(|mark| Marked { number: record.number, at, mark, version }));
         self.add_refusal(record, fate);

@@ -175,7 +175,8 @@ impl Line {
             number: record.number,
             time: time(record.created_at),
             operation: entry.operation.to_string(),
-            target: entry.target.map(Version::get),
+            // A rollback that names no version is about the one that it goes to.
+            target: entry.target.or_else(|| entry.crowned()).map(Version::get),
             verdict: decided.map(|decided| decided.verdict),
             fate: match fate {
                 Fate::Done => None,

@@ -97,7 +97,7 @@ impl Digits {
         match size {
             0.0 => Self::Fixed(0),
             size if !(1e-4..1e9).contains(&size) => Self::Scientific,
-            size if size < 0.1 => Self::Fixed(6),
+            size if size < 0.01 => Self::Fixed(7),
             size if size < 10.0 => Self::Fixed(5),
             size if size < 1_000.0 => Self::Fixed(3),
             _ => Self::Fixed(1),
