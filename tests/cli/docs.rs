@@ -181,9 +181,14 @@ impl World {
         for to in ["holdout.parquet", "rows.parquet"] {
             copy(&rows().join("rows.parquet"), to);
         }
-        for to in ["train.csv", "rows.csv"] {
-            copy(&rows().join("holdout.csv"), to);
-        }
+        copy(&rows().join("holdout.csv"), "rows.csv");
+        let all = fs::read_to_string(rows().join("holdout.csv")).expect("rows");
+        // Training takes numbers only.
+        let train: String = all
+            .lines()
+            .map(|line| line.replace(",region", "").replace(",north", "").replace(",south", "") + "\n")
+            .collect();
+        fs::write(self.path().join("train.csv"), train).expect("a file");
         fs::create_dir(self.path().join("days")).expect("a directory");
         copy(&rows().join("rows.parquet"), "days/monday.parquet");
         for policy in ["metric-gate", "soak-time", "four-eyes"] {

@@ -11,6 +11,8 @@ use hydra_base::text::listed;
 use hydra_evaluation::Evaluation;
 use hydra_lifecycle::evaluations::EVALUATION_TAG;
 use hydra_lightgbm::Model;
+use hydra_mlflow::entities::OPERATION_ID_TAG;
+use hydra_models::candidate::SHA256_TAG;
 use hydra_models::preflight::Opened;
 use hydra_registry::{ModelRegistry, Version, VersionSelector};
 
@@ -70,9 +72,12 @@ impl Compared {
             Opened::Unloadable(why) => unloadable = Some(why.to_string()),
         }
         let (params, run_tags) = config_of(&facts);
-        let run_tags = run_tags.into_iter().map(|(key, value)| (key.clone(), value.clone())).collect();
-        // The evaluations themselves are compared below.
+        let run_tags = run_tags.into_iter().filter(|(key, _)| *key != OPERATION_ID_TAG);
+        let run_tags = run_tags.map(|(key, value)| (key.clone(), value.clone())).collect();
+        // Evaluations and digests are compared by themselves.
+        let own = [OPERATION_ID_TAG, SHA256_TAG];
         let tags = entity.tags.iter().filter(|(key, _)| !key.starts_with(EVALUATION_TAG));
+        let tags = tags.filter(|(key, _)| !own.contains(&key.as_str()));
         let tags = tags.map(|(key, value)| (key.clone(), value.clone())).collect();
         let side = Side {
             title: format!("version {}", entity.version),
