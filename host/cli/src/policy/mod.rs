@@ -8,8 +8,8 @@ pub(crate) mod compile;
 mod decide;
 mod inspect;
 pub(crate) mod report;
-mod sharing;
-mod signing;
+pub(crate) mod sharing;
+pub(crate) mod signing;
 mod trust_args;
 pub(crate) mod what_if;
 

@@ -89,7 +89,7 @@ impl BuildReport {
 }
 
 /// `policy build --check`.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub struct CheckReport {
     /// `hydra-registry/policy-build-check/1`.
     pub schema: &'static str,

@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::policy::signing::{SignerReport, lines_of};
@@ -69,15 +70,17 @@ fn unused(path: PathBuf, bytes: &[u8]) -> Result<PathBuf> {
 }
 
 /// `policy push`.
-#[derive(Debug, Serialize)]
-struct PushReport {
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct PushReport {
     /// `hydra-registry/policy-push/1`.
     schema: &'static str,
     /// The reference with the digest.
     reference: String,
     /// The SHA-256 of the manifest.
+    #[schemars(with = "String")]
     digest: Sha256,
     /// The SHA-256 of the component.
+    #[schemars(with = "String")]
     sha256: Sha256,
     /// The component's size.
     bytes: usize,
@@ -94,15 +97,17 @@ impl PushReport {
 }
 
 /// `policy pull`.
-#[derive(Debug, Serialize)]
-struct PullReport {
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct PullReport {
     /// `hydra-registry/policy-pull/1`.
     schema: &'static str,
     /// The reference with the digest that its tag had.
     reference: String,
     /// The SHA-256 of the manifest.
+    #[schemars(with = "String")]
     digest: Sha256,
     /// The SHA-256 of the component.
+    #[schemars(with = "String")]
     sha256: Sha256,
     /// The component's size.
     bytes: usize,

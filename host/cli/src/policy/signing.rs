@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::policy::trust_args::{ModelCommand, SignArgs, SignModelArgs, VerifyArgs, VerifyModelArgs};
@@ -147,11 +148,12 @@ fn no_rules(table: &str) -> Error {
 }
 
 /// A key that signed.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub struct SignerReport {
     /// The name that the rules give the key, or its id.
     identity: String,
     /// The id of the key.
+    #[schemars(with = "String")]
     key: Sha256,
 }
 
@@ -174,15 +176,17 @@ pub fn lines_of(signers: &[SignerReport]) -> String {
 }
 
 /// `policy sign` and `model sign`.
-#[derive(Debug, Serialize)]
-struct SignReport {
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct SignReport {
     /// `hydra-registry/policy-sign/1` or `hydra-registry/model-sign/1`.
     schema: &'static str,
     /// What was signed.
     subject: String,
     /// Its SHA-256: that of the file, or of the manifest in the registry.
+    #[schemars(with = "String")]
     digest: Sha256,
     /// The id of the key.
+    #[schemars(with = "String")]
     key: Sha256,
     /// The file with the signature.
     signature: Option<PathBuf>,
@@ -205,13 +209,14 @@ impl SignReport {
 }
 
 /// `policy verify` and `model verify`.
-#[derive(Debug, Serialize)]
-struct VerifyReport {
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct VerifyReport {
     /// `hydra-registry/policy-verify/1` or `hydra-registry/model-verify/1`.
     schema: &'static str,
     /// What was verified.
     subject: String,
     /// Its SHA-256: that of the file, or of the manifest in the registry.
+    #[schemars(with = "String")]
     digest: Sha256,
     /// The keys that signed.
     signers: Vec<SignerReport>,

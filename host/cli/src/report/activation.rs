@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use super::time;
+use super::{schema, time};
 use hydra_base::names::ModelName;
 use hydra_base::text::printable;
 use hydra_base::{PolicyIdentity, Sha256};
@@ -15,7 +16,7 @@ use hydra_policy::{Budget, PanelRole};
 use hydra_registry::{ActivePolicy, DocumentedPolicy, PolicyStated};
 
 /// `policy activate`, `policy deactivate` and `policy approve`.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub struct PolicyStatementReport {
     /// `hydra-registry/policy-statement/1`.
     pub schema: &'static str,
@@ -24,8 +25,10 @@ pub struct PolicyStatementReport {
     /// `activate`, `deactivate` or `approve`.
     pub operation: String,
     /// The SHA-256 of the document of the policy; none: that no policy is active.
+    #[schemars(with = "Option<String>")]
     pub policy: Option<Sha256>,
     /// The SHA-256 of the document of the policy that was active before.
+    #[schemars(with = "Option<String>")]
     pub former: Option<Sha256>,
     /// `done`, or `unchanged` if it held already.
     pub outcome: &'static str,
@@ -115,13 +118,14 @@ impl PolicyStatementReport {
 }
 
 /// `policy active`.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub struct ActivePolicyReport {
     /// `hydra-registry/active-policy/1`.
     pub schema: &'static str,
     /// The registered model.
     pub model: String,
     /// The SHA-256 of the document of the active policy; none if no policy is active.
+    #[schemars(with = "Option<String>")]
     pub policy: Option<Sha256>,
     /// Since when it is active.
     pub since: Option<String>,
@@ -142,24 +146,27 @@ pub struct ActivePolicyReport {
 }
 
 /// One of the policies that are active together.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub struct ActiveMemberReport {
     /// Its name.
     pub name: String,
     /// Its part.
     pub mode: PanelRole,
     /// The policy.
+    #[schemars(with = "schema::Identity")]
     pub policy: PolicyIdentity,
     /// Its settings, as it receives them.
     pub settings: BTreeMap<String, String>,
     /// Its limits.
+    #[schemars(with = "BTreeMap<String, Value>")]
     pub budget: Budget,
 }
 
 /// An approval of a policy as the active one.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub struct PolicyApprovalReport {
     /// The SHA-256 of the document of the policy; none: that no policy is active.
+    #[schemars(with = "Option<String>")]
     pub policy: Option<Sha256>,
     /// Who approved.
     pub actor: String,

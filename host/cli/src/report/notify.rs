@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use hydra_base::names::ModelName;
@@ -9,7 +10,7 @@ use hydra_base::text::printable;
 use hydra_notify::Delivered;
 
 /// `notify catch-up` and `notify test`.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub struct NotifyReport {
     /// `hydra-registry/notify/1`.
     pub schema: &'static str,
@@ -20,7 +21,7 @@ pub struct NotifyReport {
 }
 
 /// What a receiver was told.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub struct DeliveredReport {
     /// Its name in `hydra.toml`.
     pub receiver: String,

@@ -187,7 +187,11 @@ mod tests {
     use crate::commands::config::{ConfigCheckReport, ConfigReport};
     use crate::evaluate::EvaluationReport;
     use crate::policy::compile::CompileReport;
-    use crate::policy::report::{BenchReport, BuildReport, InspectReport, NewReport, RunReport, TestReport};
+    use crate::policy::report::{
+        BenchReport, BuildReport, CheckReport, InspectReport, NewReport, RunReport, TestReport,
+    };
+    use crate::policy::sharing::{PullReport, PushReport};
+    use crate::policy::signing::{SignReport, VerifyReport as SignaturesReport};
     use crate::policy::what_if::report::WhatIfReport;
     use crate::report::*;
 
@@ -224,9 +228,21 @@ mod tests {
         whole
     }
 
+    /// The schema of what a command prints about several models.
+    fn several(item: Value, of: &str) -> Value {
+        let mut whole = list(item, "models", of);
+        if let Some(properties) = whole["properties"].as_object_mut() {
+            properties.remove("model");
+        }
+        whole["required"] = json!(["schema", "models"]);
+        whole
+    }
+
     /// Every report, by the name in its `schema` field.
     fn schemas() -> Vec<(&'static str, Value)> {
         let all = vec![
+            ("active-policies", several(schema::<ActivePolicyReport>(), "policy active")),
+            ("active-policy", schema::<ActivePolicyReport>()),
             ("backtest", schema::<BacktestReport>()),
             ("candidate", schema::<CandidateReport>()),
             ("champion", schema::<ChampionReport>()),
@@ -246,14 +262,24 @@ mod tests {
             ("ledger-export", schema::<ExportReport>()),
             ("ledger-head", schema::<HeadReport>()),
             ("model-version", schema::<ModelVersionReport>()),
+            ("model-sign", schema::<SignReport>()),
+            ("model-verify", schema::<SignaturesReport>()),
             ("note", schema::<NoteReport>()),
+            ("notify", schema::<NotifyReport>()),
             ("policy-bench", schema::<BenchReport>()),
             ("policy-build", schema::<BuildReport>()),
+            ("policy-build-check", schema::<CheckReport>()),
             ("policy-compile", schema::<CompileReport>()),
             ("policy-inspect", schema::<InspectReport>()),
             ("policy-new", schema::<NewReport>()),
+            ("policy-pull", schema::<PullReport>()),
+            ("policy-push", schema::<PushReport>()),
             ("policy-run", schema::<RunReport>()),
+            ("policy-sign", schema::<SignReport>()),
+            ("policy-statement", schema::<PolicyStatementReport>()),
+            ("policy-statements", several(schema::<PolicyStatementReport>(), "policy activate")),
             ("policy-test", schema::<TestReport>()),
+            ("policy-verify", schema::<SignaturesReport>()),
             ("policy-what-if", schema::<WhatIfReport>()),
             ("statement", schema::<StatementReport>()),
             ("status", schema::<StatusReport>()),
