@@ -289,10 +289,12 @@ mod tests {
         assert_eq!((differences.len(), differences[0].as_str()), (2, "rustc: 1.96.0 then, 1.95.0 now"));
         assert!(matches!(Comparison::of(&component, &built), Comparison::Different(_)));
         for end in 0..64.min(built.len()) {
-            BuildInfo::in_component(&built[..end]);
-            BuildInfo::in_component(&built[..built.len() - end]);
+            assert_ne!(BuildInfo::in_component(&built[..end]), Some(info("1.95.0", b"a")));
+            let found = BuildInfo::in_component(&built[..built.len() - end]);
+            assert_eq!(found.is_some(), end == 0, "{end}");
         }
-        BuildInfo::in_component(&[&PREAMBLE[..], &[0, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff]].concat());
+        let endless = [&PREAMBLE[..], &[0, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff]].concat();
+        assert_eq!(BuildInfo::in_component(&endless), None);
     }
 
     #[test]
