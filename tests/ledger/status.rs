@@ -49,7 +49,27 @@ fn several_models(tracking_uri: Option<&str>) {
     let (code, report) = show(&["status", "--models", &pattern]);
     let trouble = &report["models"][0]["trouble"];
     assert_eq!((code, &trouble[0]["code"]), (1, &json!("quarantined-champion")), "{report}");
+    // Readers trust the tag of a version: whether it says what the ledger says is seen at a glance.
+    let tag = |value: Option<&str>| {
+        let uri = tracking_uri
+            .map_or_else(|| project.path().join("mlflow.db").display().to_string(), str::to_owned);
+        let uri = if tracking_uri.is_none() { format!("sqlite:///{uri}") } else { uri };
+        let action = value.map_or("delete-version-tag", |_| "set-version-tag");
+        let args = [&uri, action, &eu, "1", "hydra.quarantine"].into_iter().chain(value).collect::<Vec<_>>();
+        crate::support::python::ask(NEWEST, "life.py", &args);
+    };
+    let codes = || {
+        let (_, report) = show(&["status", "--models", &pattern]);
+        let trouble = report["models"][0]["trouble"].as_array().expect("trouble").clone();
+        trouble.iter().map(|trouble| trouble["code"].as_str().expect("a code").to_owned()).collect::<Vec<_>>()
+    };
+    tag(None);
+    assert_eq!(codes(), ["quarantined-champion", "missing-quarantine-tag"]);
     project.json(["release", "1", "--model", &eu]);
+    assert!(codes().is_empty());
+    tag(Some("since evil"));
+    assert_eq!(codes(), ["stray-quarantine-tag"]);
+    tag(None);
 
     let (code, report) = show(&["doctor", "--models", &pattern]);
     assert_eq!((code, &report["schema"]), (0, &json!("hydra-registry/doctor-models/1")), "{report}");

@@ -1,5 +1,7 @@
 //! Artifacts in an object store, tested with a local S3 server.
 
+mod hostile;
+
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::process::{Child, Command, Stdio};
 use std::sync::LazyLock;

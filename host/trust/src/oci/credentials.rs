@@ -273,8 +273,8 @@ mod tests {
         text.parse().unwrap()
     }
 
-    fn password(username: &str, password: &str) -> Option<Credentials> {
-        Some(Credentials::Password { username: username.to_owned(), password: password.to_owned() })
+    fn password(username: &str, password: &str) -> Credentials {
+        Credentials::Password { username: username.to_owned(), password: password.to_owned() }
     }
 
     fn sources(home: &Path, variables: &[(&str, &str)]) -> Result<CredentialSources> {
@@ -290,7 +290,7 @@ mod tests {
         let named = [pair[0], pair[1], (REGISTRY_VARIABLE, "r.example:5000")];
         let sources_of = |variables: &[_]| sources(home.path(), variables);
         let found = sources_of(&named).unwrap();
-        assert_eq!(found.find(&reference("r.example:5000/a:1")).unwrap(), password("ann", "hunter2"));
+        assert_eq!(found.find(&reference("r.example:5000/a:1")).unwrap(), Some(password("ann", "hunter2")));
         for other in ["r.example/a:1", "evil.example/r.example:1", "r.example:5001/a:1"] {
             assert_eq!(found.find(&reference(other)).unwrap(), None, "{other}");
         }
@@ -319,10 +319,10 @@ mod tests {
         write(".config/containers/auth.json", r#"{"auths": {"r.example/team": {"auth": "Ym9iOnR3bw=="}}}"#);
         let found = sources(home.path(), &[]).unwrap();
         let find = |text: &str| found.find(&reference(text)).unwrap();
-        assert_eq!(find("r.example/team/gate:1"), password("bob", "two"));
-        assert_eq!(find("r.example/teams/gate:1"), password("ann", "one"));
+        assert_eq!(find("r.example/team/gate:1"), Some(password("bob", "two")));
+        assert_eq!(find("r.example/teams/gate:1"), Some(password("ann", "one")));
         assert_eq!(find("q.example/gate:1"), Some(Credentials::Identity("t".to_owned())));
-        assert_eq!(find("docker.io/gate:1"), password("cy", "three"));
+        assert_eq!(find("docker.io/gate:1"), Some(password("cy", "three")));
         for other in ["empty.example/gate:1", "xr.example/gate:1", "r.example.evil/gate:1"] {
             assert_eq!(find(other), None, "{other}");
         }
