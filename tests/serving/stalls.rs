@@ -203,6 +203,22 @@ fn messages_of_grpc_that_stall_end_and_probes_are_answered() {
     wait_for(&serving, "hydra_serve_running_requests", |running| running == 0.0);
 }
 
+#[test]
+fn clients_that_do_not_close_do_not_delay_the_end() {
+    let (_project, serving) = start(&[]);
+    let mut second = Http2::open(serving.http, 65_535);
+    second.ask(1, "/ping", &[], false).expect("a request");
+    second.find(|frame| frame.stream == 1 && frame.flags & END_STREAM > 0).expect("an answer");
+    let mut first = serving.connect();
+    assert_eq!(first.ask("GET", "/ping", &[], b"").status, 200);
+    let start = Instant::now();
+    serving.terminate();
+    let ended = serving.wait();
+    assert_eq!(ended.code, 0, "{}", ended.log);
+    assert!(start.elapsed() < Duration::from_secs(10), "{:?}", start.elapsed());
+    assert!(!ended.log.contains("still running"), "{}", ended.log);
+}
+
 /// Sends the same bytes again and again, until the server ends the connection or does not read them.
 fn flood(address: SocketAddr, first: &[u8], again: impl Fn(u32) -> Vec<u8>, times: u32) {
     let mut stream = TcpStream::connect(address).expect("a connection");

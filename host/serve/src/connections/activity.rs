@@ -101,6 +101,12 @@ impl Activity {
         self.lock().due()
     }
 
+    /// Whether nothing of a request has arrived that is not answered.
+    pub(super) fn is_idle(&self) -> bool {
+        let state = self.lock();
+        state.open == 0 && state.phase == Phase::Idle
+    }
+
     /// The shortest time after which something can be due that is not due yet.
     pub(super) fn shortest(&self) -> Duration {
         self.times.head.min(self.times.idle).min(self.times.answer)

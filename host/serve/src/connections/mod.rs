@@ -41,6 +41,9 @@ pub(crate) const SPARE: usize = 64;
 /// How long each of them may be open.
 const SPARE_TIME: Duration = Duration::from_secs(2);
 
+/// How long a connection without a request may take to end when the server does: clients of HTTP/2 are told first.
+const FAREWELL: Duration = Duration::from_secs(1);
+
 /// What a connection that is one too many even for probes is answered.
 const TOO_MANY: &[u8] =
     b"HTTP/1.1 503 Service Unavailable\r\ncontent-length: 0\r\nretry-after: 1\r\nconnection: close\r\n\r\n";
@@ -170,9 +173,13 @@ impl Connections {
                 _ = stop.wait_for(|stop| *stop), if !is_ending => {
                     is_ending = true;
                     connection.as_mut().graceful_shutdown();
+                    timer.as_mut().reset(Instant::now() + FAREWELL);
                 }
                 () = timer.as_mut() => {
                     let now = Instant::now();
+                    if is_ending && activity.is_idle() {
+                        return;
+                    }
                     match activity.due() {
                         Some(Due { at, what, is_idle }) if at <= now => {
                             if !is_idle || last.is_some_and(|last| last <= now) {
@@ -187,7 +194,7 @@ impl Connections {
                         }
                         due => {
                             // What begins from now on is not due before that.
-                            let next = now + activity.shortest();
+                            let next = now + if is_ending { FAREWELL } else { activity.shortest() };
                             timer.as_mut().reset(due.map_or(next, |due| due.at.min(next)));
                         }
                     }

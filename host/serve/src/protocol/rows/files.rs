@@ -32,11 +32,13 @@ pub(super) fn read(
         let cause = match () {
             () if is_about(&["missing", "features"]) => Cause::Columns,
             () if is_about(&["unpacked"]) => Cause::BodySize,
+            () if is_about(&["most columns"]) => Cause::ColumnCount,
             () => Cause::Table,
         };
         Refusal::of(cause, &error)
     };
     let source = Source::from_bytes("body", body.clone()).unpacked_at_most(limits.body as u64);
+    let source = source.columns_at_most(limits.columns);
     let mut rows = EncodedRows::open(schema.model(), source, format).map_err(refused)?;
     let ignored = rows.ignored().len();
     let width = schema.width();

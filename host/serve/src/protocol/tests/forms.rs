@@ -152,6 +152,12 @@ fn limits_are_refused_before_they_are_used() {
     let keys = (0..101).map(|column| format!("\"c{column}\":1")).collect::<Vec<_>>().join(",");
     assert_eq!(most(LIMITS, &format!("{{\"inputs\": {{{keys}}}}}")), Some(Cause::ColumnCount));
     assert_eq!(most(LIMITS, &format!("{{\"instances\": [{{{keys}}}]}}")), Some(Cause::ColumnCount));
+    let csv = |header: String| {
+        let body = Bytes::from(header + "\n");
+        cause(Rows::from_table(&schema, &LIMITS, TableFormat::Csv, &body))
+    };
+    assert_eq!(csv("c;".repeat(200_000)), Some(Cause::ColumnCount));
+    assert_eq!(csv(format!("\"\n\"{}", ",c".repeat(200_000))), Some(Cause::ColumnCount));
     let deep = format!("{{\"x\": {}{}}}", "[".repeat(100_000), "]".repeat(100_000));
     assert_eq!(most(LIMITS, &deep), Some(Cause::Depth));
 }
