@@ -27,7 +27,7 @@
     fold: entry.closest("details.fold"),
     operation: text(entry, "summary b"),
     verdict: text(entry, "summary i"),
-    actor: text(entry, "summary .a").toLowerCase(),
+    actor: text(entry, "summary bdi").toLowerCase(),
     versions: ` ${entry.dataset.n}`,
     day: text(entry, "summary time").slice(0, 10),
   }));

@@ -34,16 +34,19 @@ const REFUSED: usize = 40;
 const FLAWS: usize = 50;
 
 /// Bytes of HTML for the evidence of all decisions together.
-const EVIDENCE_BYTES: usize = 1_300_000;
+const EVIDENCE_BYTES: usize = 800_000;
 
 /// Bytes of HTML for the evidence of one decision.
-const DECISION_BYTES: std::ops::RangeInclusive<usize> = 4_000..=24_000;
+const DECISION_BYTES: std::ops::RangeInclusive<usize> = 3_500..=24_000;
 
 /// Bytes of HTML for the explanations and reasons of all entries.
-const TEXT_BYTES: usize = 1_300_000;
+const TEXT_BYTES: usize = 700_000;
+
+/// Bytes of HTML for all entries without evidence.
+const LINES_BYTES: usize = 3_950_000;
 
 /// Bytes of HTML for the explanation and the reason of one entry.
-const ENTRY_BYTES: std::ops::RangeInclusive<usize> = 90..=900;
+const ENTRY_BYTES: std::ops::RangeInclusive<usize> = 70..=900;
 
 /// How much of a ledger is read.
 #[derive(Debug, Clone)]
@@ -188,13 +191,21 @@ impl History {
         Ok(history)
     }
 
-    /// Cuts the texts of entries so that those of all together have room.
+    /// Cuts the texts of entries, and then the oldest entries, so that all together have room.
     pub(crate) fn fit(&mut self) {
         let room = TEXT_BYTES / self.lines.len().max(1);
         let room = room.clamp(*ENTRY_BYTES.start(), *ENTRY_BYTES.end());
+        let mut bytes = 0;
+        let mut listed = 0;
         for line in &mut self.lines {
             line.cut(room);
+            bytes += line.bytes();
+            if bytes > LINES_BYTES {
+                break;
+            }
+            listed += 1;
         }
+        self.lines.truncate(listed);
     }
 
     /// What was read, for people: `312 entries, the evidence of 200 decisions`.

@@ -218,6 +218,14 @@ impl Line {
         }
     }
 
+    /// How many bytes of HTML it takes among older entries, about.
+    pub(crate) fn bytes(&self) -> usize {
+        let texts = [Some(&self.explanation), Some(&self.actor), self.reason.as_ref()];
+        let texts: usize = texts.into_iter().flatten().map(Shown::bytes).sum();
+        let moves: usize = self.moves.iter().map(|one| one.alias.bytes() + 16).sum();
+        220 + texts + moves + 24 * (self.quarantined.len() + self.overrides.len()) + 5 * self.versions.len()
+    }
+
     /// Cuts the explanation and the reason so that they have about `room` bytes together.
     pub(crate) fn cut(&mut self, room: usize) {
         let explanation = self.explanation.bytes();

@@ -11,7 +11,7 @@ use crate::chart::Chart;
 use crate::evidence::Evidence;
 use crate::figures::{Series, Source};
 use crate::frame::{self, Frame};
-use crate::history::{Found, History, LINES};
+use crate::history::{Found, History};
 use crate::line::Line;
 use crate::text::{LONG, Shown, day, figure, time};
 use crate::timeline::{Timeline, how_text, segments};
@@ -178,7 +178,6 @@ impl<'a> Body<'a> {
         let others = now.aliases.iter().filter(|(alias, _)| **alias != Alias::CHAMPION);
         let (refused, more_refused) = refused(history, current);
         let (open, folds) = entries(history);
-        let is_cut = history.lines.len() >= LINES;
         let numbers = history.valid + history.damaged + history.newer + history.bridged;
         Self {
             prefix,
@@ -200,7 +199,7 @@ impl<'a> Body<'a> {
             actors: actors(&history.lines),
             open,
             folds,
-            unlisted: if is_cut { numbers.saturating_sub(history.lines.len()) } else { 0 },
+            unlisted: numbers.saturating_sub(history.lines.len()),
             decisions: history.evidence.len(),
             head: history.head.as_ref().map(ToString::to_string),
             verify: Shown::line(
