@@ -110,7 +110,7 @@ fn a_language_without_unicode_and_a_closed_stdout_are_no_errors() {
 fn every_shell_has_completions() {
     let project = Project::new(None, "m");
     for (shell, part) in [
-        ("bash", "complete -F _hydra-registry"),
+        ("bash", "complete -F _hydra__registry"),
         ("zsh", "#compdef hydra-registry"),
         ("fish", "complete -c hydra-registry"),
         ("powershell", "Register-ArgumentCompleter"),

@@ -80,7 +80,9 @@ impl Table {
             let excess = widths.iter().sum::<usize>() - room;
             // Of the columns of equal width, the last one is cut first.
             let Some(widest) = (0..columns).max_by_key(|column| (widths[*column], *column)) else { break };
-            let next = widths.iter().filter(|other| **other < widths[widest]).max().copied().unwrap_or(0);
+            let next = widths.iter().filter(|other| **other < widths[widest]).max().copied();
+            // Columns of equal width are cut in turn.
+            let next = next.unwrap_or(widths[widest].saturating_sub(1));
             let cut = excess.min((widths[widest] - next).max(1)).min(widths[widest].saturating_sub(LEAST));
             if cut == 0 {
                 break;

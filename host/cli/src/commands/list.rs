@@ -55,26 +55,21 @@ async fn full(args: &ListArgs, registry: &ModelRegistry, printer: &mut Printer) 
     let named: Vec<&str> = named.chain(args.sort.iter().filter_map(Order::metric)).collect();
     let measured = named.iter().any(|name| name.contains('.'));
     let needs_run = !named.is_empty() || args.conditions.iter().any(Condition::needs_run);
-    let bar = printer.progress(None, false, "reading runs");
-    let read = registry.list_versions().map_ok(|info: VersionInfo| {
-        let bar = &bar;
-        async move {
-            let mut facts = Facts::default();
-            if needs_run {
-                facts = Facts::of_run(registry, info.run_id.as_ref()).await?;
-            }
-            if measured {
-                facts = facts.measured(registry, info.version, &info.tags).await;
-            }
-            bar.inc(1);
-            Ok::<_, Error>(Listed { info, facts })
+    let read = registry.list_versions().map_ok(|info: VersionInfo| async move {
+        let mut facts = Facts::default();
+        if needs_run {
+            facts = Facts::of_run(registry, info.run_id.as_ref()).await?;
         }
+        if measured {
+            facts = facts.measured(registry, info.version, &info.tags).await;
+        }
+        Ok::<_, Error>(Listed { info, facts })
     });
     let meets = |listed: &Listed| args.conditions.iter().all(|condition| condition.holds(listed));
     let enough = if args.sort.is_some() { usize::MAX } else { args.limit.unwrap_or(usize::MAX) };
     let found = read.try_buffered(AT_ONCE).try_filter(|listed| std::future::ready(meets(listed)));
-    let found: Result<Vec<Listed>> = found.take(enough).try_collect().await;
-    bar.finish_and_clear();
+    let found = found.take(enough).try_collect::<Vec<Listed>>();
+    let found: Result<Vec<Listed>> = printer.waiting("reading runs", found).await;
     let mut found = found?;
     if let Some(order) = &args.sort {
         order.sort(&mut found);
