@@ -60,8 +60,9 @@ fn a_browser_shows_the_page_and_filters_it() {
     let story = told();
     let directory = tempfile::tempdir().expect("a directory");
     let shots = screenshots(directory.path());
-    let entries = super::page(&story.project, &[]).matches("<details class=\"e ").count();
-    let url = format!("file://{}", story.project.path().join("page.html").display());
+    let file = super::page_file(&story.project, &[]);
+    let entries = std::fs::read_to_string(&file).expect("a page").matches("<details class=\"e ").count();
+    let url = format!("file://{}", file.display());
     let shot = |name: &str| json!({"screenshot": shots.join(name)});
     let reveal = "(async () => { location.hash = ''; document.querySelector('ul.refused a').click(); \
         await new Promise((done) => setTimeout(done, 200)); \

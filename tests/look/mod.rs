@@ -5,6 +5,7 @@ mod scale;
 mod server;
 mod story;
 
+use std::path::PathBuf;
 use std::sync::OnceLock;
 
 use hydra_registry::{Alias, ModelRegistry, OpenOptions};
@@ -48,13 +49,18 @@ fn champion(story: &Story) -> u64 {
     story.project.json(["champion"])["version"].as_u64().expect("a version")
 }
 
-/// Writes the page of a project and returns it.
-fn page(project: &Project, args: &[&str]) -> String {
-    let line = [&["history", "--html", "page.html"], args].concat();
-    let outcome = project.run(&line);
+/// Writes the page of a project into a file of its own, because tests share the story.
+fn page_file(project: &Project, args: &[&str]) -> PathBuf {
+    let name = format!("{}.html", fresh_name("page"));
+    let outcome = project.run([&["history", "--html", &name], args].concat());
     assert_eq!(outcome.code, 0, "{}", outcome.err);
-    assert!(outcome.err.starts_with("wrote page.html: ") && outcome.out.is_empty(), "{}", outcome.err);
-    std::fs::read_to_string(project.path().join("page.html")).expect("a page")
+    assert!(outcome.err.starts_with(&format!("wrote {name}: ")) && outcome.out.is_empty(), "{}", outcome.err);
+    project.path().join(name)
+}
+
+/// The page of a project.
+fn page(project: &Project, args: &[&str]) -> String {
+    std::fs::read_to_string(page_file(project, args)).expect("a page")
 }
 
 #[test]
