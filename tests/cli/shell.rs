@@ -25,8 +25,9 @@ fn with(project: &Project, variables: &[(&str, &str)], words: &[&str]) -> Outcom
 fn in_terminal(project: &Project, columns: u16, variables: &[(&str, &str)], words: &[&str]) -> String {
     let variables: serde_json::Map<String, Value> =
         variables.iter().map(|(name, value)| ((*name).to_owned(), json!(value))).collect();
+    let command = [&[env!("CARGO_BIN_EXE_hydra-registry")], words].concat();
     let request = json!({
-        "command": [&[env!("CARGO_BIN_EXE_hydra-registry")], words].concat(),
+        "command": command,
         "directory": project.path(),
         "columns": columns,
         "variables": {

@@ -133,6 +133,8 @@ fn entry() -> EntryReport {
         clock_difference_ms: None,
         reason: Some("nightly".into()),
         policy: None,
+        policy_document: None,
+        activation_approvals: None,
         panel: Vec::<AnswerReport>::new(),
         panel_flaw: None,
         fuel: Some(1),
