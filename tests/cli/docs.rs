@@ -127,6 +127,7 @@ impl World {
             ("http://mlflow.internal:5000", format!("sqlite:///{path}/mlflow.db")),
             ("https://mlflow.internal", Server::shared(NEWEST).url.clone()),
             ("/backup/", format!("{path}/backup/")),
+            ("/var/lib/node_exporter/", format!("{path}/")),
             ("localhost:8080", format!("127.0.0.1:{http}")),
             ("127.0.0.1:8081", format!("127.0.0.1:{grpc}")),
         ];
@@ -280,6 +281,8 @@ pages! {
     readme: "README.md",
     about_evaluations: "docs/evaluation.md",
     about_the_ledger: "docs/ledger.md",
+    about_the_page: "docs/look.md",
+    about_policies: "docs/policies.md",
     about_local_databases: "docs/local-databases.md",
     about_serving: "docs/serving.md",
     audit: "docs/tasks/audit.md",

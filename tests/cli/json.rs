@@ -1,6 +1,7 @@
 //! The output of every command against the JSON Schemas in docs/schemas, and stderr of `--output json`.
 
 use std::collections::BTreeSet;
+use std::process::Command;
 
 use serde_json::{Value, json};
 
@@ -8,6 +9,7 @@ use super::{LOG, training_csv};
 use crate::support::backends::fresh_name;
 use crate::support::binary::{Outcome, Project};
 use crate::support::python::ask;
+use crate::support::registry::Registry;
 use crate::support::{example_policy, root};
 
 /// The documents that a command writes, on both streams. The command may fail.
@@ -42,6 +44,17 @@ fn documents(project: &Project, words: &[&str], format: &str) -> Vec<String> {
     documents
 }
 
+/// A pair of keys by openssl.
+fn key(project: &Project) {
+    for words in [
+        &["genpkey", "-algorithm", "ED25519", "-out", "release.key"][..],
+        &["pkey", "-in", "release.key", "-pubout", "-out", "release.pub"],
+    ] {
+        let made = Command::new("openssl").args(words).current_dir(project.path()).output().expect("openssl");
+        assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    }
+}
+
 /// A model with three versions, decisions of several kinds, evaluations, and a quarantine.
 fn project() -> Project {
     let project = Project::new(None, &fresh_name("json"));
@@ -55,6 +68,10 @@ fn the_output_of_every_command_fits_its_schema() {
     let soak = example_policy("soak-time");
     let soak = soak.as_str();
     let copy = format!("sqlite:///{}", project.path().join("copy.db").display());
+    let registry = Registry::start();
+    let reference = registry.reference("team/gate:1.2");
+    key(&project);
+    project.file("notify.toml", "[notify.team]\nurl = \"http://127.0.0.1:9/\"\n");
     let mut log = LOG.to_vec();
     log.extend(["--config-value", "data.rows=569", "--tag", "team=risk"]);
     let evaluate = ["evaluate", "train.csv", "--label", "label", "--resamples", "100"];
@@ -103,6 +120,20 @@ fn the_output_of_every_command_fits_its_schema() {
         vec!["policy", "bench", "--runs", "2"],
         vec!["policy", "what-if", "--entry", "2"],
         vec!["policy", "compile"],
+        vec!["policy", "build", "mine", "--check", "default.wasm"],
+        vec!["policy", "sign", "default.wasm", "--key", "release.key"],
+        vec!["policy", "verify", "default.wasm", "--key", "release.pub"],
+        vec!["policy", "push", &reference, "default.wasm"],
+        vec!["policy", "pull", &reference, "--out", "pulled.wasm"],
+        vec!["model", "sign", "1", "--key", "release.key"],
+        vec!["model", "verify", "1", "--key", "release.pub"],
+        vec!["policy", "activate", "default.wasm", "--reason", "x"],
+        vec!["policy", "activate", "default.wasm", "--models", "*", "--dry-run"],
+        vec!["policy", "active"],
+        vec!["policy", "active", "--models", "*"],
+        vec!["policy", "history"],
+        vec!["policy", "deactivate", "--reason", "x"],
+        vec!["--config", "notify.toml", "notify", "test"],
         vec!["policy", "backtest", "default.wasm"],
         vec!["no-such-command"],
         vec!["champion", "--no-such-option"],
@@ -118,8 +149,17 @@ fn the_output_of_every_command_fits_its_schema() {
             assert_eq!(case.code, 0, "{}", case.err);
             project.file("cases/entry-2.json", case.out);
         }
-        let changes =
-            ["log-candidate", "promote", "rollback", "approve", "nominate", "release", "quarantine", "copy"];
+        let changes = [
+            "log-candidate",
+            "promote",
+            "rollback",
+            "approve",
+            "nominate",
+            "release",
+            "quarantine",
+            "copy",
+            "pull",
+        ];
         let format = if all.len() % 2 == 0 { "json" } else { "jsonl" };
         all.extend(documents(&project, words, format));
         if !words.iter().any(|word| changes.contains(word)) && !words.starts_with(&["policy", "new"]) {

@@ -66,7 +66,8 @@ fn tables_fit_the_terminal_and_times_are_ages_there() {
                 text.lines().all(|line| line.chars().count() <= usize::from(columns)),
                 "{columns}:\n{text}"
             );
-            assert!(text.contains("just now") || text.contains(" ago"), "{text}");
+            // Below, the times are cut.
+            assert!(columns < 60 || text.contains("just now") || text.contains(" ago"), "{text}");
         }
     }
     assert!(in_terminal(&project, 80, &plain, &["history"]).contains("just now"));

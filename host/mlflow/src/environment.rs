@@ -97,7 +97,7 @@ pub const COMPILE_LIMITS: &str = "HYDRA_COMPILE_LIMITS";
 pub const PAGER: &str = "HYDRA_PAGER";
 
 /// The variables of this project.
-pub const HYDRA: [&str; 20] = [
+pub const HYDRA: [&str; 22] = [
     CONNECT_TIMEOUT,
     ALLOWED_ARTIFACT_HOSTS,
     ALLOWED_ARTIFACT_ROOTS,
@@ -108,6 +108,8 @@ pub const HYDRA: [&str; 20] = [
     CONFIG,
     CLOCK_TOLERANCE,
     LOG,
+    LOG_FORMAT,
+    OCI_PLAIN_HTTP,
     CACHE_DIR,
     SERVE_LISTEN,
     SERVE_GRPC,

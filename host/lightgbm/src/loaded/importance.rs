@@ -66,6 +66,6 @@ mod tests {
             assert!(model.importances().iter().all(|of| (of.splits == 0) == (of.gain == 0.0)));
             compared += 1;
         }
-        assert!(compared > 10, "{compared} models");
+        assert!(compared >= 9, "{compared} models");
     }
 }

@@ -114,6 +114,7 @@ fn is_harmless(page: &str) {
         "details",
         "summary",
         "i",
+        "u",
         "em",
         "small",
         "code",

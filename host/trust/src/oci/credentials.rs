@@ -24,6 +24,8 @@ pub const USERNAME_VARIABLE: &str = "HYDRA_OCI_USERNAME";
 pub const PASSWORD_VARIABLE: &str = "HYDRA_OCI_PASSWORD";
 /// A bearer token for that registry, instead of a user name and a password.
 pub const TOKEN_VARIABLE: &str = "HYDRA_OCI_TOKEN";
+/// The variables with credentials.
+pub const VARIABLES: [&str; 4] = [REGISTRY_VARIABLE, USERNAME_VARIABLE, PASSWORD_VARIABLE, TOKEN_VARIABLE];
 
 /// The most bytes of a file of credentials, and of the answer of a helper.
 const MAX_BYTES: u64 = 1 << 20;

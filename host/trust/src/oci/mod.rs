@@ -25,7 +25,7 @@ use connection::{Access, Connection};
 
 pub use cache::ArtifactCache;
 pub use credentials::{
-    CredentialSources, PASSWORD_VARIABLE, REGISTRY_VARIABLE, TOKEN_VARIABLE, USERNAME_VARIABLE,
+    CredentialSources, PASSWORD_VARIABLE, REGISTRY_VARIABLE, TOKEN_VARIABLE, USERNAME_VARIABLE, VARIABLES,
 };
 pub use manifest::Interfaces;
 pub use pull::Component;

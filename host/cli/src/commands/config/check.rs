@@ -10,6 +10,7 @@ use hydra_base::error::{Error, ErrorKind, Result};
 use hydra_base::text::printable;
 use hydra_mlflow::environment;
 use hydra_registry::ModelRegistry;
+use hydra_registry::trust::oci::VARIABLES;
 
 /// `config check`.
 #[derive(Debug, Serialize, JsonSchema)]
@@ -89,13 +90,13 @@ impl ConfigCheckReport {
 /// Whether every variable of this program is one that it reads.
 fn variables(settings: &Settings) -> Result<String> {
     let set: Vec<&str> = settings.environment.with_prefix("HYDRA_").map(|(name, _)| name).collect();
-    let unknown: Vec<&str> = set.iter().copied().filter(|name| !environment::HYDRA.contains(name)).collect();
+    let known = [&environment::HYDRA[..], &VARIABLES].concat();
+    let unknown: Vec<&str> = set.iter().copied().filter(|name| !known.contains(name)).collect();
     if unknown.is_empty() {
         return Ok(format!("{} of this program are set", set.len()));
     }
     let message = format!("hydra-registry does not read these variables: {}", unknown.join(", "));
-    Err(Error::new(ErrorKind::Config, message)
-        .with_hint(format!("it reads {}", environment::HYDRA.join(", "))))
+    Err(Error::new(ErrorKind::Config, message).with_hint(format!("it reads {}", known.join(", "))))
 }
 
 /// Whether the policies load with their settings.
