@@ -35,7 +35,9 @@ impl MemoryGroup {
             fs::write(group.directory.join(limit), bytes.to_string()).ok()?;
             // The second version counts swap apart from memory, the first one together with it, and either only where there is swap.
             let most = if peak == "memory.peak" { 0 } else { bytes };
-            swap.iter().for_each(|swap| drop(fs::write(group.directory.join(swap), most.to_string())));
+            for swap in swap {
+                drop(fs::write(group.directory.join(swap), most.to_string()));
+            }
             Some(group)
         };
         make(&first, &["memory.limit_in_bytes", "memory.memsw.limit_in_bytes"], "memory.max_usage_in_bytes")

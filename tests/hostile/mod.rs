@@ -102,7 +102,7 @@ impl Scene {
         };
         let code = child.wait().expect("it ended").code().unwrap_or(-1);
         let outcome = Outcome { code, out: text("out"), err: text("err") };
-        assert!((0..=3).contains(&outcome.code), "{what}: exit {}: {}", outcome.code, outcome.err);
+        assert!((0..=5).contains(&outcome.code), "{what}: exit {}: {}", outcome.code, outcome.err);
         assert!(!outcome.err.contains("panicked"), "{what}: {}", outcome.err);
         assert!(peak <= MOST_KIB, "{what}: {peak} KiB");
         for stream in [&outcome.out, &outcome.err] {

@@ -182,13 +182,13 @@ async fn every_host_decides_by_it(backend: Backend) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_host_decides_by_it_on_rest() {
-    every_host_decides_by_it(Backend::rest()).await;
+    Box::pin(every_host_decides_by_it(Backend::rest())).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_host_decides_by_it_on_local_stores() {
     for backend in [Backend::file(), Backend::sqlite(), Backend::memory()] {
-        every_host_decides_by_it(backend).await;
+        Box::pin(every_host_decides_by_it(backend)).await;
     }
 }
 
@@ -196,7 +196,7 @@ async fn every_host_decides_by_it_on_local_stores() {
 #[ignore = "older releases; `cargo xtask test --all` runs it"]
 async fn every_host_decides_by_it_on_older_servers() {
     for environment in ["mlflow-2.9.2", "mlflow-2.22.5", "mlflow-3.1.4"] {
-        every_host_decides_by_it(Backend::server(environment)).await;
+        Box::pin(every_host_decides_by_it(Backend::server(environment))).await;
     }
 }
 

@@ -228,7 +228,7 @@ async fn a_witness_may_be_a_pipe() {
     let name = pipe.display().to_string();
     let started = Instant::now();
     let late = project.run(["--timeout", "1s", "history", "verify", "--against", &name]);
-    assert!(late.code == 2 && late.err.contains("did not end within 1s"), "{}", late.err);
+    assert!(late.code == 5 && late.err.contains("did not end within 1s"), "{}", late.err);
     assert!(started.elapsed() < Duration::from_secs(30));
     let filling = std::thread::spawn(move || std::fs::write(pipe, head));
     let verified = project.run(["history", "verify", "--against", &name]);

@@ -35,8 +35,8 @@ fn told() -> &'static Story {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
         runtime.block_on(async {
             let registry = registry(&story.project, MODEL).await;
-            let store = &registry.backend().registry;
-            store.set_alias(registry.model(), &Alias::CHAMPION, version(2)).await.expect("a moved alias");
+            let versions = &registry.backend().registry;
+            versions.set_alias(registry.model(), &Alias::CHAMPION, version(2)).await.expect("a moved alias");
         });
         story.on(41.0, "oncall", "rollback --reason the_alias_was_moved_by_hand");
         story.on(20.0, "ann@example.org", "approve 8 --reason reviewed_with_the_retention_team");
@@ -94,7 +94,7 @@ fn a_page_has_the_whole_story() {
 fn a_model_without_a_history_has_a_page() {
     let project = Project::new(None, &fresh_name("look"));
     let outcome = project.run(["history", "--html", "page.html"]);
-    assert_eq!(outcome.code, 2, "the model does not exist: {}", outcome.err);
+    assert_eq!(outcome.code, 4, "the model does not exist: {}", outcome.err);
     assert!(!project.path().join("page.html").exists());
     project.json(["log-candidate", &model("binary_int"), "--metric", "auc=0.9"]);
     assert!(page(&project, &[]).contains("has no history yet"));

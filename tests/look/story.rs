@@ -73,9 +73,8 @@ impl Story {
         let story = Self::new();
         let gate = "--policy metric-gate.wasm --set metric=auc --set margin=0.001";
         let evaluated = "--evaluate spring.csv --label churned --resamples 200";
-        let panel = format!(
-            "--policy metric-gate.wasm --policy soak-time.wasm --set metric=auc --set soak-time.min-age=48h"
-        );
+        let panel =
+            "--policy metric-gate.wasm --policy soak-time.wasm --set metric=auc --set soak-time.min-age=48h";
         story.train(180.0, 3, 4);
         story.on(179.5, "ann@example.org", "promote --reason the_first_model");
         story.train(165.0, 5, 10);

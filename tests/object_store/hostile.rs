@@ -77,7 +77,7 @@ fn answer(mut client: &TcpStream, spoil: Spoil) -> std::io::Result<()> {
             let status = if matches!(spoil, Spoil::EndlessPage) { "200 OK" } else { "403 Forbidden" };
             write!(client, "HTTP/1.1 {status}\r\nConnection: close\r\n\r\n<ListBucketResult>")?;
             loop {
-                client.write_all(&[b' '; 1 << 16])?;
+                client.write_all(&vec![b' '; 1 << 16])?;
             }
         }
     };

@@ -437,6 +437,6 @@ fn endless(mut client: &TcpStream, status: u16) -> std::io::Result<()> {
     let head = format!("HTTP/1.1 {status} -\r\nContent-Type: application/json\r\nConnection: close\r\n\r\n");
     client.write_all(head.as_bytes())?;
     loop {
-        client.write_all(&[b' '; 1 << 16])?;
+        client.write_all(&vec![b' '; 1 << 16])?;
     }
 }

@@ -42,8 +42,8 @@ fn oci(credentials: CredentialSources) -> Oci {
     Oci::new(credentials).with_patience(Duration::from_secs(1))
 }
 
-fn cached(home: &Path) -> Option<ArtifactCache> {
-    Some(ArtifactCache::new(home.join("oci")))
+fn cached(home: &Path) -> ArtifactCache {
+    ArtifactCache::new(home.join("oci"))
 }
 
 async fn push(registry: &Registry, of: &str, credentials: CredentialSources) -> Result<Pushed> {

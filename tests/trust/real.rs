@@ -102,7 +102,7 @@ async fn signatures_lie_in_a_real_registry() {
         access.sign(&reference, &keys.private(key)).await.expect("signed");
     }
     assert_eq!(access.verify(&component, &both).await.expect("trusted").len(), 2);
-    let cached = oci(no_credentials()).with_cache(cached(home.path()));
+    let cached = oci(no_credentials()).with_cache(Some(cached(home.path())));
     let pinned = pushed.reference.to_string();
     let component = fetch(&cached, &pinned).await.expect("the component");
     cached.verify(&component, &both).await.expect("trusted");

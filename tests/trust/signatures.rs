@@ -230,7 +230,7 @@ async fn signatures_that_were_seen_are_enough_without_the_registry() {
     let registry = Registry::start();
     let (keys, home) = (Keys::new(&["release", "mallory"]), tempfile::tempdir().expect("a directory"));
     let pushed = push(&registry, "gate:1", no_credentials()).await.expect("pushed");
-    let access = oci(no_credentials()).with_cache(cached(home.path()));
+    let access = oci(no_credentials()).with_cache(Some(cached(home.path())));
     access.sign(&pushed.reference, &keys.private("release")).await.expect("signed");
     let pinned = pushed.reference.to_string();
     let component = fetch(&access, &pinned).await.expect("the component");

@@ -75,13 +75,13 @@ async fn files_in_the_archive_are_swapped(backend: Backend) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn files_are_swapped_on_rest() {
-    files_in_the_archive_are_swapped(Backend::rest()).await;
+    Box::pin(files_in_the_archive_are_swapped(Backend::rest())).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn files_are_swapped_on_local_stores() {
     for backend in [Backend::file(), Backend::sqlite()] {
-        files_in_the_archive_are_swapped(backend).await;
+        Box::pin(files_in_the_archive_are_swapped(backend)).await;
     }
 }
 

@@ -196,11 +196,11 @@ impl Ledger {
 }
 
 impl Ledger {
-    /// Whether the registered model of the ledger names this ledger, and the model that it is of. After several renames it may name
+    /// Whether the registered model of the ledger names no other ledger and no other model. After several renames it may name
     /// a model that has another name now, or is another one.
     pub(super) async fn is_named_rightly(&self) -> Result<bool> {
         let registered = self.backend.registry.registered_model(&self.name).await?;
-        let says = |tag: &str, value: &str| registered.tags.get(tag).is_some_and(|found| found == value);
+        let says = |tag: &str, value: &str| registered.tags.get(tag).is_none_or(|found| found == value);
         Ok(says(MODEL_TAG, self.model.as_str()) && says(ID_TAG, &self.id))
     }
 }

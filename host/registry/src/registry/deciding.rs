@@ -164,13 +164,14 @@ impl ModelRegistry {
         ledger_name(self.model())?;
         let experiment = self.ensure_experiment().await?;
         let settings = self.writer_settings().await?;
-        let founded = LedgerWriter::found(self.backend(), self.model(), &experiment, settings).await?;
+        let founding = LedgerWriter::found(self.backend(), self.model(), &experiment, settings);
+        let founded = Box::pin(founding).await?;
         Ok(founded.map_ledger(|ledger| self.set_up(ledger)))
     }
 
     /// The model's ledger, if a first decision has created it. For readers.
     pub async fn existing_ledger(&self) -> Result<Option<Ledger>> {
-        let ledger = Ledger::existing(self.backend(), self.model()).await?;
+        let ledger = Box::pin(Ledger::existing(self.backend(), self.model())).await?;
         Ok(ledger.map(|ledger| self.set_up(ledger)))
     }
 

@@ -29,7 +29,7 @@ pub(super) fn open(source: Source, mut wanted: Wanted, model: Option<&Features<'
     let (said, most_columns) = (source.delimiter(), source.most_columns());
     let (bytes, count) = source.into_reader()?;
     let (first, bytes) = first_line(bytes)?;
-    let separators = DELIMITERS.map(|delimiter| first.iter().filter(|byte| **byte == delimiter).count());
+    let separators = DELIMITERS.map(|delimiter| first.split(|byte| *byte == delimiter).count() - 1);
     Source::check_columns(most_columns, separators.into_iter().max().unwrap_or(0))?;
     let delimiter = said.unwrap_or_else(|| delimiter_of(&first, &wanted));
     let mut builder = ReaderBuilder::new();
