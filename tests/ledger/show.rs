@@ -38,7 +38,7 @@ fn an_entry_is_shown_whole() {
     let exported = project.run(["history", "export"]);
     let line = exported.out.lines().nth(1).expect("the second newest entry");
     let evidence = shown.as_object_mut().and_then(|shown| shown.remove("evidence")).expect("the evidence");
-    assert_eq!(evidence["context"]["settings"]["min-age"], "129600000ms");
+    assert_eq!(evidence["context"]["settings"]["min-age"], "129600000");
     assert_eq!(evidence["target"]["run"]["metrics"]["auc"], 0.9);
     let mut line: Value = serde_json::from_str(line).expect("a document");
     line["schema"] = json!("hydra-registry/entry-details/1");
