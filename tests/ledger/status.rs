@@ -133,5 +133,5 @@ fn the_findings_are_metrics_for_prometheus() {
         "--prometheus",
         "hydra.prom",
     ]);
-    assert_eq!((failed.code, time(&metrics())), (2, time(&before)));
+    assert_eq!((failed.code, time(&metrics())), (5, time(&before)));
 }

@@ -36,6 +36,7 @@ fn each_command_needs_the_rights_of_the_table() {
     let commands: Vec<(Vec<&str>, Right)> = vec![
         (log.clone(), Right::Edit),
         (vec!["promote"], Right::Manage),
+        (log.clone(), Right::Edit),
         (log, Right::Edit),
         (vec!["champion"], Right::Read),
         (vec!["list", "--metrics", "auc"], Right::Read),

@@ -103,7 +103,7 @@ async fn what_is_not_signed_is_neither_loaded_nor_served() {
 
     // Another program moves the alias to a version that is not signed.
     let mut unsigned = project.json(["log-candidate", &model("regression"), "--metric", "rmse=1"]);
-    assert_eq!(unsigned["version"].take(), "2");
+    assert_eq!(unsigned["version"].take(), 2);
     let two = Version::new(2).expect("a version");
     let store = &open.backend().registry;
     store.set_alias(open.model(), &champion, two).await.expect("moved");
