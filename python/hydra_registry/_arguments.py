@@ -81,6 +81,16 @@ def limit(value: Any) -> int | None:
     return number
 
 
+def approvals(value: Any) -> int | None:
+    """How many people must approve."""
+    if value is None:
+        return None
+    number = _index(value)
+    if number is None or not 0 <= number < 2**32:
+        raise usage(f"not a number of approvals: `{value!r}`", "pass an integer from 0")
+    return number
+
+
 def milliseconds(time: Any) -> int:
     """A time as milliseconds since 1970; without a zone, it is in UTC."""
     if not isinstance(time, datetime):

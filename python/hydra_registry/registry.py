@@ -17,6 +17,7 @@ from ._native import Champion, Registry, _spool
 from ._process import command
 from .exceptions import Held, InvalidInput, MissingError, NoArchived, Rejected, Staged
 from .reports import (
+    ActivePolicy,
     Candidate,
     ChampionAt,
     ChampionInfo,
@@ -25,6 +26,7 @@ from .reports import (
     Finding,
     ModelStatus,
     ModelVersion,
+    PolicyStatement,
     Statement,
     Transition,
     VersionInfo,
@@ -206,12 +208,14 @@ class ModelRegistry:
         evaluate: Any = None,
         label: str | None = None,
         dataset: str | None = None,
+        override_policy: bool = False,
     ) -> Transition:
         """Asks the policy to make a version the champion, by default the candidate.
 
         With `dry_run`, nothing is changed or recorded, and a refusal is an outcome of the transition instead of an exception.
         With `evaluate`, the version and the champion are first measured on these rows, with the labels in the column `label`, and
-        the policy receives the evaluation. See `evaluate` for both and for `dataset`.
+        the policy receives the evaluation. See `evaluate` for both and for `dataset`. With `override_policy` and a `reason`, the
+        policies of this registry decide although others are active for the model; the ledger records that.
 
         The outcome is `done`, `staged` (approved, the champion stays) or `unchanged`. Raises `Rejected` and `Held`.
         """
@@ -219,7 +223,7 @@ class ModelRegistry:
             measure = None
             if evaluate is not None:
                 measure = stack.enter_context(_measure(evaluate, label, dataset=dataset))
-            call = {**_request(version, reason, dry_run), "measure": measure}
+            call = {**_request(version, reason, dry_run, override_policy), "measure": measure}
             return self._decide("promote", call)
 
     def roll_back(
@@ -229,13 +233,14 @@ class ModelRegistry:
         reason: str | None = None,
         dry_run: bool = False,
         quarantine: bool = False,
+        override_policy: bool = False,
     ) -> Transition:
         """Asks the policy to return to a former champion, by default the archived version.
 
         With `quarantine`, the version that stops being champion cannot become champion again until it is released. The rest is
         as in `promote`. Raises `NoArchived`, `Rejected`, `Held`.
         """
-        call = {**_request(version, reason, dry_run), "quarantine": bool(quarantine)}
+        call = {**_request(version, reason, dry_run, override_policy), "quarantine": bool(quarantine)}
         try:
             return self._decide("rollback", call)
         except MissingError as error:
@@ -291,6 +296,55 @@ class ModelRegistry:
     def release(self, version: int, *, reason: str | None = None) -> Statement:
         """Ends the quarantine of a version."""
         return self._state("release", version, reason)
+
+    def activate_policy(
+        self, *, reason: str | None = None, activation_approvals: int | None = None, dry_run: bool = False
+    ) -> PolicyStatement:
+        """Makes the policies of this registry the active ones of the model: every host decides by them from then on.
+
+        Before another policy takes their place, `activation_approvals` people other than the requester must approve; by default
+        `activation-approvals` in `hydra.toml`, or none.
+
+        Raises `UsageError` if neither an argument nor the environment nor `hydra.toml` names a policy, and `RefusedError` if the
+        policy that is active asks for more approvals before it changes.
+        """
+        return self._state_policy(
+            "activate_policy",
+            reason=reason,
+            activation_approvals=_arguments.approvals(activation_approvals),
+            dry_run=bool(dry_run),
+        )
+
+    def deactivate_policy(self, *, reason: str | None = None, dry_run: bool = False) -> PolicyStatement:
+        """Ends the active policy of the model: each host decides by its own again."""
+        return self._state_policy("deactivate_policy", reason=reason, dry_run=bool(dry_run))
+
+    def approve_policy(
+        self,
+        policy: str | None = None,
+        *,
+        deactivation: bool = False,
+        reason: str | None = None,
+        expires: timedelta | None = None,
+    ) -> PolicyStatement:
+        """Approves that a policy becomes the active one: by its digest, or the policies of this registry.
+
+        With `deactivation`, it approves that no policy is active any more. The change uses the approval up; without one it lasts
+        `expires`.
+        """
+        digest = _arguments.text("policy", policy)
+        if digest is None and not deactivation:
+            digest = self._call("policy_digest")
+        return self._state_policy(
+            "approve_policy",
+            policy=None if deactivation else digest,
+            reason=reason,
+            expires_seconds=_seconds(expires),
+        )
+
+    def active_policy(self) -> ActivePolicy:
+        """The active policy of the model, and the approvals of other ones. Its `policy` is `None` if none is active."""
+        return ActivePolicy.from_json(self._call("active_policy"))
 
     def load(self, version: int | str) -> Champion:
         """Loads the model of a version, by its number or an alias."""
@@ -355,15 +409,23 @@ class ModelRegistry:
         raise refused(transition.explanation, kind=refusal, category="refused", transition=transition)
 
     def _state(self, name: str, version: int, reason: str | None, expires: timedelta | None = None) -> Statement:
-        if not (expires is None or isinstance(expires, timedelta)):
-            raise _arguments.usage(f"not a span of time: `{expires!r}`", "pass a positive `timedelta`")
-        seconds = None if expires is None else expires.total_seconds()
         call = {
             "version": _arguments.version(version),
             "reason": _arguments.text("reason", reason),
-            "expires_seconds": seconds,
+            "expires_seconds": _seconds(expires),
         }
         return Statement.from_json(self._call(name, call))
+
+    def _state_policy(self, name: str, *, reason: str | None, **given: Any) -> PolicyStatement:
+        absent = {"policy": None, "activation_approvals": None, "expires_seconds": None, "dry_run": False}
+        call = {**absent, "reason": _arguments.text("reason", reason), **given}
+        return PolicyStatement.from_json(self._call(name, call))
+
+
+def _seconds(span: timedelta | None) -> float | None:
+    if not (span is None or isinstance(span, timedelta)):
+        raise _arguments.usage(f"not a span of time: `{span!r}`", "pass a positive `timedelta`")
+    return None if span is None else span.total_seconds()
 
 
 @contextlib.contextmanager
@@ -405,12 +467,13 @@ def _measure(
         yield {**measure, "rows": str(path), "in_memory": True}
 
 
-def _request(version: int | None, reason: str | None, dry_run: bool) -> dict[str, Any]:
+def _request(version: int | None, reason: str | None, dry_run: bool, override_policy: bool) -> dict[str, Any]:
     """What promotions and rollbacks have in common."""
     return {
         "version": None if version is None else _arguments.version(version),
         "reason": _arguments.text("reason", reason),
         "dry_run": bool(dry_run),
+        "override_policy": bool(override_policy),
     }
 
 

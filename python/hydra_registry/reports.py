@@ -14,6 +14,8 @@ from ._evaluation import Agreement, Comparison, Dataset, Evaluation, Interval, M
 from ._report import Report, converted, floats, part, parts, same, time
 
 __all__ = [
+    "ActivePolicy",
+    "ActivePolicyMember",
     "Agreement",
     "Answer",
     "Candidate",
@@ -31,7 +33,9 @@ __all__ = [
     "ModelFile",
     "ModelStatus",
     "ModelVersion",
+    "PolicyApproval",
     "PolicyIdentity",
+    "PolicyStatement",
     "Segment",
     "Statement",
     "Transition",
@@ -160,6 +164,9 @@ class Transition(Report):
     sequence: int | None
     #: The SHA-256 of the version's model file.
     model_sha256: str | None
+    #: The digest of the policy that is active for the model; `None` if none is. It decided, unless `overrides` has
+    #: `inactive-policy`.
+    active_policy: str | None
     #: The versions that it puts in quarantine.
     quarantined: tuple[int, ...] = converted(tuple)
     #: The rules of the host that the request set aside.
@@ -214,6 +221,100 @@ class Statement(Report):
     expires: datetime | None = converted(time)
     #: When.
     at: datetime = converted(time)
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyStatement(Report):
+    """An activation of a policy, its end, or an approval of one."""
+
+    #: The registered model.
+    model: str
+    #: `activate`, `deactivate` or `approve`.
+    operation: str
+    #: The digest of the policy; `None`: that no policy is active.
+    policy: str | None
+    #: The digest of the policy that was active before.
+    former: str | None
+    #: `done`, or `unchanged` if it held already.
+    outcome: str
+    #: What it means.
+    explanation: str
+    #: How many people must approve before the policy that is active afterwards changes.
+    activation_approvals: int
+    #: Who said it.
+    actor: str
+    #: Why.
+    reason: str | None
+    #: Whether nothing was changed or recorded.
+    dry_run: bool
+    #: The number of the ledger entry; `None` if there was nothing to record.
+    sequence: int | None
+    #: Whose approvals of this change count.
+    approved_by: tuple[str, ...] = converted(tuple)
+    #: When an approval ends; `None` if only its use ends it.
+    expires: datetime | None = converted(time)
+    #: When.
+    at: datetime = converted(time)
+
+
+@dataclass(frozen=True, slots=True)
+class ActivePolicyMember(Report):
+    """One of the policies that are active together."""
+
+    #: Its name.
+    name: str
+    #: Its part: `leader`, `gate` or `monitor`.
+    mode: str
+    #: Its settings, as it receives them.
+    settings: dict[str, str]
+    #: Its limits.
+    budget: dict[str, Any]
+    #: The policy.
+    policy: PolicyIdentity = part(PolicyIdentity)
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyApproval(Report):
+    """An approval of a policy as the active one."""
+
+    #: The digest of the policy; `None`: that no policy is active.
+    policy: str | None
+    #: Who approved.
+    actor: str
+    #: The user that the server said was authenticated.
+    user: str | None
+    #: Why.
+    reason: str | None
+    #: When.
+    at: datetime = converted(time)
+    #: When it ends; `None` if only its use ends it.
+    expires: datetime | None = converted(time)
+
+
+@dataclass(frozen=True, slots=True)
+class ActivePolicy(Report):
+    """The active policy of a model."""
+
+    #: The registered model.
+    model: str
+    #: Its digest; `None` if no policy is active.
+    policy: str | None
+    #: Who activated it.
+    actor: str | None
+    #: The user that the server said was authenticated.
+    user: str | None
+    #: Why.
+    reason: str | None
+    #: How many people must approve before it changes.
+    activation_approvals: int
+    #: The rules about signatures.
+    trust: dict[str, Any] | None
+    #: Since when it is active.
+    since: datetime | None = converted(time)
+    #: The policies, the leader first.
+    policies: tuple[ActivePolicyMember, ...] = parts(ActivePolicyMember)
+    #: The approvals of policies that were not used yet.
+    approvals: tuple[PolicyApproval, ...] = parts(PolicyApproval)
 
 
 @dataclass(frozen=True, slots=True)
@@ -366,6 +467,10 @@ class Entry(Report):
     more_evaluations: int
     #: The id of the request, equal in all its attempts.
     operation_id: str
+    #: The digest of the policy that it makes the active one, or approves as such.
+    policy_document: str | None
+    #: How many approvals that policy asks for before it changes; `None` for other entries.
+    activation_approvals: int | None
     #: The versions that it puts in quarantine.
     quarantined: tuple[int, ...] = converted(tuple)
     #: The rules of the host that the request set aside.

@@ -13,10 +13,12 @@ use hydra_lightgbm::Model;
 use hydra_mlflow::entities::ModelVersion;
 use hydra_models::candidate::{ModelSource, SHA256_TAG};
 use hydra_models::model_cache::CachedModel;
-use hydra_registry::{Candidate, DecisionRequest, ModelRegistry, Target, VersionSelector};
+use hydra_registry::{
+    Candidate, DecisionRequest, ModelRegistry, PolicyRequest, Sha256, Target, VersionSelector,
+};
 use hydra_registry_cli::report::{
-    AsOfReport, CandidateReport, ChampionReport, FindingReport, ModelVersionReport, StatementReport,
-    StatusReport, TransitionReport,
+    ActivePolicyReport, AsOfReport, CandidateReport, ChampionReport, FindingReport, ModelVersionReport,
+    PolicyStatementReport, StatementReport, StatusReport, TransitionReport,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -56,6 +58,16 @@ pub enum Call {
     Quarantine(StatementCall),
     /// Ends the quarantine of a version.
     Release(StatementCall),
+    /// Makes the policies of the registry the active ones.
+    ActivatePolicy(PolicyCall),
+    /// Ends the active policy.
+    DeactivatePolicy(PolicyCall),
+    /// Approves that a policy becomes the active one.
+    ApprovePolicy(PolicyCall),
+    /// The digest of the document of the policies of the registry.
+    PolicyDigest,
+    /// Describes the active policy.
+    ActivePolicy,
     /// Describes the champion.
     ChampionInfo,
     /// The champion at a time, according to the ledger.
@@ -110,6 +122,8 @@ pub struct PromoteCall {
     pub reason: Option<String>,
     /// Whether only to decide and explain.
     pub dry_run: bool,
+    /// Whether to decide by the policies of the registry although others are active.
+    pub override_policy: bool,
     /// What to measure before.
     pub measure: Option<Measure>,
 }
@@ -124,6 +138,8 @@ pub struct RollbackCall {
     pub reason: Option<String>,
     /// Whether only to decide and explain.
     pub dry_run: bool,
+    /// Whether to decide by the policies of the registry although others are active.
+    pub override_policy: bool,
     /// Whether the version that stops being champion goes into quarantine.
     pub quarantine: bool,
 }
@@ -136,6 +152,20 @@ pub struct StatementCall {
     reason: Option<String>,
     /// How long an approval lasts.
     expires_seconds: Option<f64>,
+}
+
+/// A statement about the active policy.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PolicyCall {
+    /// Of an approval: the digest of the document; none: that no policy is active.
+    policy: Option<Sha256>,
+    /// Of an activation: how many people must approve before the policy changes.
+    activation_approvals: Option<u32>,
+    reason: Option<String>,
+    /// How long an approval lasts.
+    expires_seconds: Option<f64>,
+    dry_run: bool,
 }
 
 /// Which version a call is about.
@@ -257,7 +287,16 @@ impl Connection {
                 if call.quarantine {
                     request = request.quarantine();
                 }
-                decide(request, call.reason, call.dry_run).await
+                decide(request, call.reason, call.dry_run, call.override_policy).await
+            }
+            Call::ActivatePolicy(call) => of_policy(registry.activate_policy(), call).await,
+            Call::DeactivatePolicy(call) => of_policy(registry.deactivate_policy(), call).await,
+            Call::ApprovePolicy(call) => of_policy(registry.approve_policy(call.policy), call).await,
+            Call::PolicyDigest => json(&registry.policy_digest().await?),
+            Call::ActivePolicy => {
+                let (active, approvals) =
+                    (registry.active_policy().await?, registry.policy_approvals().await?);
+                json(&ActivePolicyReport::new(registry.model(), active.as_ref(), &approvals))
             }
             Call::Nominate(StatementCall { version, reason, .. }) => {
                 let request = registry.nominate(version);
@@ -358,7 +397,7 @@ async fn promote(registry: &ModelRegistry, call: PromoteCall) -> Answer {
         None => registry.promote(call.version.map_or(Target::Candidate, Target::Version)),
         Some(measure) => evaluating::measured(registry, call.version, measure, call.dry_run).await?,
     };
-    decide(request, call.reason, call.dry_run).await
+    decide(request, call.reason, call.dry_run, call.override_policy).await
 }
 
 /// A report with the kind of the error that the outcome would be, if it is a refusal.
@@ -369,7 +408,15 @@ struct Decided {
     refusal: Option<String>,
 }
 
-async fn decide(mut request: DecisionRequest, reason: Option<String>, dry_run: bool) -> Answer {
+async fn decide(
+    mut request: DecisionRequest,
+    reason: Option<String>,
+    dry_run: bool,
+    override_policy: bool,
+) -> Answer {
+    if override_policy {
+        request = request.override_policy();
+    }
     if let Some(reason) = reason {
         request = request.reason(reason);
     }
@@ -384,6 +431,22 @@ async fn decide(mut request: DecisionRequest, reason: Option<String>, dry_run: b
 
 async fn stated(request: impl IntoFuture<Output = Result<hydra_registry::Stated>>) -> Answer {
     json(&StatementReport::from(&request.await?))
+}
+
+async fn of_policy(mut request: PolicyRequest, call: PolicyCall) -> Answer {
+    if let Some(reason) = call.reason {
+        request = request.reason(reason);
+    }
+    if let Some(seconds) = call.expires_seconds {
+        request = request.expires(span(seconds)?);
+    }
+    if let Some(approvals) = call.activation_approvals {
+        request = request.activation_approvals(approvals);
+    }
+    if call.dry_run {
+        request = request.dry_run();
+    }
+    json(&PolicyStatementReport::from(&request.await?))
 }
 
 fn span(seconds: f64) -> Result<Duration> {

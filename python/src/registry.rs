@@ -56,7 +56,7 @@ impl Registry {
 
     async fn answer(&self, call: Call, interrupted: oneshot::Receiver<()>) -> Result<Vec<u8>, Failure> {
         match self.access()? {
-            Access::Here(connection) => connection.serve(call, interrupted).await,
+            Access::Here(connection) => Box::pin(connection.serve(call, interrupted)).await,
             Access::Worker(worker) => {
                 let (registry, log, call) = (self.id, logs::level(), Box::new(call));
                 let frame = |id| ToWorker::Call { id, registry, log, call };

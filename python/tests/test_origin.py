@@ -9,6 +9,7 @@ import pytest
 from conftest import train
 
 from hydra_registry import ModelRegistry
+from hydra_registry.exceptions import RefusedError, UsageError
 
 
 class Wrapper:
@@ -151,3 +152,38 @@ def test_what_there_is_beyond_the_origin(backend: str, model_name: str, training
     assert registry.diagnose() == []
     assert registry.mlmodel(second).startswith(b'"artifact_path"')
     assert {one.model for one in registry.statuses(model_name)} == {model_name}
+
+
+def test_an_active_policy_decides_for_registries_that_name_none(backend: str, model_name: str, training_rows: Any) -> None:
+    settings = {"refuse-changes": ["output"]}
+    ann = ModelRegistry(backend, model_name, actor="ann", settings=settings)
+    first = log(ann, training_rows, 3)
+    assert ann.active_policy().policy is None
+    tried = ann.activate_policy(dry_run=True)
+    assert (tried.outcome, tried.dry_run, tried.sequence) == ("done", True, None)
+    activated = ann.activate_policy(reason="for all hosts")
+    assert (activated.operation, activated.outcome, activated.policy) == ("activate", "done", tried.policy)
+    active = ann.active_policy()
+    assert (active.policy, active.actor, active.reason) == (activated.policy, "ann", "for all hosts")
+    assert [(one.mode, one.settings["refuse-changes"]) for one in active.policies] == [("leader", "output")]
+    bob = ModelRegistry(backend, model_name, actor="bob")
+    assert bob.promote(first).active_policy == activated.policy
+    other = ModelRegistry(backend, model_name, actor="bob", settings={"refuse-changes": ["classes"]})
+    second = log(bob, training_rows, 4)
+    with pytest.raises(RefusedError) as refused:
+        other.promote(second)
+    assert refused.value.kind == "inactive-policy"
+    with pytest.raises(UsageError) as without_reason:
+        other.promote(second, override_policy=True)
+    assert without_reason.value.kind == "override-reason"
+    overridden = other.promote(second, override_policy=True, reason="an emergency")
+    assert overridden.overrides == ("inactive-policy",)
+    assert [one.code for one in bob.diagnose()] == ["overridden-policy"]
+    approval = bob.approve_policy(activated.policy)
+    assert approval.approved_by == ("bob",)
+    assert [one.actor for one in bob.active_policy().approvals] == ["bob"]
+    assert bob.deactivate_policy(reason="no rules").former == activated.policy
+    assert bob.active_policy().policy is None
+    with pytest.raises(UsageError) as nothing:
+        bob.activate_policy()
+    assert nothing.value.kind == "nothing-to-activate"

@@ -1,4 +1,4 @@
-//! Bad input: an error with a specific kind, exit code 2, and no partly registered version.
+//! Bad input: an error with a specific kind and its exit code, and no partly registered version.
 
 use serde_json::Value;
 
@@ -10,10 +10,17 @@ use crate::support::server::{NEWEST, Server};
 /// Runs a command that must fail and returns its error report.
 fn error_of<'a>(project: &Project, args: impl IntoIterator<Item = &'a str>) -> Value {
     let outcome = project.run(["--output", "json"].into_iter().chain(args));
-    assert_eq!(outcome.code, 2, "{}{}", outcome.out, outcome.err);
     assert_eq!(outcome.out, "", "an error leaves stdout empty");
     let last = outcome.err.lines().last().unwrap_or_default();
-    serde_json::from_str(last).unwrap_or_else(|error| panic!("{error} in {}", outcome.err))
+    let error: Value =
+        serde_json::from_str(last).unwrap_or_else(|error| panic!("{error} in {}", outcome.err));
+    let expected = match error["kind"].as_str().unwrap_or_default() {
+        "ModelNotFound" | "VersionNotFound" | "NoChampion" | "NoCandidate" | "NotFound" => 4,
+        "Unreachable" | "Server" | "Locked" => 5,
+        _ => 2,
+    };
+    assert_eq!(outcome.code, expected, "{}{}", outcome.out, outcome.err);
+    error
 }
 
 fn kind_of<'a>(project: &Project, args: impl IntoIterator<Item = &'a str>) -> String {
@@ -38,7 +45,7 @@ fn log_with<'a>(more: &[&'a str]) -> Vec<&'a str> {
 
 /// Asserts that the model has no versions.
 fn assert_nothing_registered(project: &Project) {
-    let listed = project.run(["--output", "json", "list"]);
+    let listed = project.run(["--output", "jsonl", "list"]);
     assert_eq!(listed.out, "", "{}", listed.out);
 }
 
@@ -88,13 +95,16 @@ fn an_unreachable_server_and_an_unknown_scheme() {
         project.command(["--output", "json", "--tracking-uri", &format!("http://127.0.0.1:{port}"), "list"]);
     command.env("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2").env("MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR", "0.01");
     let output = command.env("MLFLOW_HTTP_REQUEST_BACKOFF_JITTER", "0.01").output().expect("the binary runs");
-    assert_eq!(output.status.code(), Some(2));
+    assert_eq!(output.status.code(), Some(5));
     let stderr = String::from_utf8_lossy(&output.stderr);
     let warnings: Vec<&str> = stderr.lines().filter(|line| line.contains("trying again")).collect();
     assert_eq!(warnings.len(), 2, "{stderr}");
-    for (warning, words) in warnings.iter().zip(["retry=1 of=2", "retry=2 of=2"]) {
+    for (retry, warning) in warnings.iter().enumerate() {
+        let event: Value = serde_json::from_str(warning).expect("an event in JSON");
         let server = format!("cannot reach http://127.0.0.1:{port}");
-        assert!(warning.contains(&server) && warning.contains(words), "{warning}");
+        assert!(event["failure"].as_str().is_some_and(|failure| failure.contains(&server)), "{event}");
+        assert_eq!((&event["retry"], &event["of"]), (&Value::from(retry + 1), &Value::from(2)), "{event}");
+        assert_eq!(event["level"], "WARN");
     }
     let error: Value = serde_json::from_str(stderr.lines().last().unwrap_or_default()).expect("a report");
     assert_eq!(error["kind"], "Unreachable");
@@ -175,6 +185,26 @@ fn a_malformed_log_filter_is_reported_and_ignored() {
         assert_eq!(code, same_code, "{err}");
         assert!(!err.contains("HYDRA_LOG"), "{err}");
     }
+}
+
+#[test]
+fn the_log_is_json_on_request() {
+    let project = embedded();
+    let run = |format: &str| {
+        // A malformed filter is a warning.
+        let mut command = project.command(["list"]);
+        command.env("HYDRA_LOG_FORMAT", format).env("HYDRA_LOG", "hydra=loud");
+        let output = command.output().expect("the binary runs");
+        String::from_utf8_lossy(&output.stderr).into_owned()
+    };
+    let err = run("json");
+    let events: Vec<serde_json::Value> =
+        err.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
+    assert!(events.iter().any(|event| event["timestamp"].is_string() && event["level"].is_string()), "{err}");
+    for text in ["", "text"] {
+        assert!(!run(text).contains("\"timestamp\""));
+    }
+    assert!(run("xml").contains("ignoring HYDRA_LOG_FORMAT: not a valid log format"));
 }
 
 /// Errors that need no store to be found are reported before a store is created.
@@ -337,6 +367,6 @@ fn a_failed_upload_leaves_a_failed_run_and_no_version() {
     std::fs::write(&mlruns, "in the way").expect("a file");
     let failed = project.run(log_with(&["--run-name", "doomed"]));
     assert_eq!(failed.code, 2, "{}", failed.err);
-    let listed = project.run(["--output", "json", "list"]);
+    let listed = project.run(["--output", "jsonl", "list"]);
     assert_eq!(listed.out.lines().count(), 1, "only the first version: {}", listed.out);
 }

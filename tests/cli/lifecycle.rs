@@ -31,7 +31,7 @@ fn the_whole_lifecycle_with_its_exit_codes() {
 
     let tried = project.json(["promote", "--dry-run"]);
     assert_eq!((&tried["outcome"], &tried["dry_run"]), (&json!("done"), &json!(true)));
-    assert_eq!(project.run(["champion"]).code, 2, "a dry run changes nothing");
+    assert_eq!(project.run(["champion"]).code, 4, "a dry run changes nothing");
 
     let promoted = project.json(["promote", "--reason", "first"]);
     assert_eq!(promoted["schema"], "hydra-registry/transition/1");
@@ -56,7 +56,7 @@ fn the_whole_lifecycle_with_its_exit_codes() {
     assert_eq!(project.json(["rollback"])["outcome"], "done");
     assert_eq!(project.json(["champion"])["version"], 1);
 
-    let listed = project.run(["--output", "json", "list"]);
+    let listed = project.run(["--output", "jsonl", "list"]);
     let versions: Vec<serde_json::Value> =
         listed.out.lines().map(|line| serde_json::from_str(line).expect("a document per line")).collect();
     let aliases: Vec<_> = versions.iter().map(|version| (&version["version"], &version["aliases"])).collect();

@@ -1,11 +1,16 @@
 //! The contract of the command line: exit codes, the content of stdout and stderr, and error messages.
 
+mod activation;
 mod bad_input;
+mod docs;
 mod foreign_text;
 mod interrupt;
+mod json;
 mod lifecycle;
 mod panel;
 mod policy;
+mod shell;
+mod versions;
 mod what_if;
 
 /// Rows that one feature separates, so training takes milliseconds.

@@ -94,7 +94,7 @@ fn a_panel_in_hydra_toml_decides_and_every_explanation_is_shown() {
         assert!(text.contains(part), "`{part}` is missing in:\n{text}");
     }
 
-    let entries = project.run(["--output", "json", "history", "--limit", "1"]);
+    let entries = project.run(["--output", "jsonl", "history", "--limit", "1"]);
     let entry = document(&entries);
     assert_eq!((answers(&entry), &entry["panel_flaw"]), (answers(&refused), &Value::Null));
     let text = project.run(["history", "--limit", "1"]).out;
@@ -119,7 +119,7 @@ fn a_panel_in_hydra_toml_decides_and_every_explanation_is_shown() {
     // Without the archived answers, the history shows what the entry has.
     let archive = crate::ledger::walk(&project.path().join("mlruns"), "panels");
     std::fs::remove_dir_all(archive).expect("removed");
-    let entry = document(&project.run(["--output", "json", "history", "--limit", "1"]));
+    let entry = document(&project.run(["--output", "jsonl", "history", "--limit", "1"]));
     assert_eq!(
         answers(&entry),
         json!([

@@ -147,7 +147,7 @@ fn settings_and_limits_come_from_hydra_toml_and_flags_win() {
         assert_eq!(refused.code, 2, "{config}: {}", refused.out);
         assert!(refused.err.contains(objection), "{config}: {}", refused.err);
     }
-    assert_eq!(project.run(["champion"]).code, 2, "nothing was moved");
+    assert_eq!(project.run(["champion"]).code, 4, "nothing was moved");
     let done = promote("[budget]\nfuel = 1000\n", &["--budget", "fuel=1_000_000"]);
     assert_eq!(done.code, 0, "{}", done.err);
 }

@@ -57,7 +57,7 @@ fn a_request_that_was_not_made_is_examined() {
     assert!(report["decisions"].as_u64() > Some(20) && report["tried"].as_u64() > Some(5), "{report}");
     let by_number = project.json(ask.into_iter().chain(["--version", "2", "--reason", "weekly"]));
     assert_eq!(by_number["flips"], report["flips"]);
-    let history = project.run(["--output", "json", "history"]);
+    let history = project.run(["--output", "jsonl", "history"]);
     assert_eq!(history.out.lines().count(), 2, "nothing is recorded");
 
     let text = project.run(ask);
@@ -94,13 +94,13 @@ fn a_recorded_decision_is_examined_by_the_policy_that_made_it() {
     let other = project.json(settings.into_iter().chain(["policy", "what-if", &policy, "--entry", "3"]));
     assert_eq!(other["flips"], report["flips"]);
 
-    for (entry, objection) in [
-        ("1", "entry 1 (genesis) is not a decision of a policy"),
-        ("99", "has no entry 99"),
-        ("0", "has no entry 0"),
+    for (entry, code, objection) in [
+        ("1", 2, "entry 1 (genesis) is not a decision of a policy"),
+        ("99", 4, "has no entry 99"),
+        ("0", 4, "has no entry 0"),
     ] {
         let refused = project.run(["policy", "what-if", "--entry", entry]);
-        assert_eq!(refused.code, 2);
+        assert_eq!(refused.code, code);
         assert!(refused.err.contains(objection), "{}", refused.err);
     }
     let empty = Project::new(None, &fresh_name("what-if"));
@@ -111,7 +111,7 @@ fn a_recorded_decision_is_examined_by_the_policy_that_made_it() {
         "auc=0.9",
     ]);
     let none = empty.run(["--output", "json", "policy", "what-if", "--entry", "1"]);
-    assert!(none.code == 2 && none.err.contains("EntryNotFound"), "{}", none.err);
+    assert!(none.code == 4 && none.err.contains("EntryNotFound"), "{}", none.err);
 }
 
 #[test]

@@ -10,7 +10,7 @@ use crate::support::binary::{Outcome, Project};
 use hydra_policy::Policy;
 
 /// A command of the project whose compiled policies are in the project.
-fn command(project: &Project, args: &[&str]) -> Command {
+pub fn command(project: &Project, args: &[&str]) -> Command {
     let mut command = project.command(args);
     command.env("HYDRA_CACHE_DIR", project.path().join("cache"));
     command
@@ -20,18 +20,23 @@ fn run(mut command: Command) -> Outcome {
     command.output().expect("the binary runs").into()
 }
 
-/// The command, under limits that the shell sets.
-fn limited(limits: &str, command: &Command) -> Outcome {
+/// The command, after what the shell does.
+pub fn within(before: &str, command: &Command) -> Command {
     let mut shell = Command::new("bash");
-    shell.args(["-c", &format!("{limits} && exec \"$@\""), "bash"]).arg(command.get_program());
+    shell.args(["-c", &format!("{before} && exec \"$@\""), "bash"]).arg(command.get_program());
     shell.args(command.get_args()).env_clear();
     shell.envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
     shell.current_dir(command.get_current_dir().expect("a directory"));
-    run(shell)
+    shell
+}
+
+/// The command, under limits that the shell sets.
+fn limited(limits: &str, command: &Command) -> Outcome {
+    run(within(limits, command))
 }
 
 /// A project with a champion and a candidate.
-fn project() -> Project {
+pub fn project() -> Project {
     let project = Project::new(None, &fresh_name("compiler"));
     let model =
         concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/fixtures/models/regression/booster/model.lgb");
@@ -44,7 +49,7 @@ fn project() -> Project {
 
 const GATE: &str =
     concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/fixtures/policies/v0.1/metric-gate.wasm");
-const DECIDE: [&str; 4] = ["--policy", GATE, "--set", "metric=rmse:min"];
+pub const DECIDE: [&str; 4] = ["--policy", GATE, "--set", "metric=rmse:min"];
 
 #[test]
 fn a_policy_that_is_compiled_starts_no_process() {
@@ -93,7 +98,7 @@ fn limits_come_from_the_environment() {
 #[test]
 fn a_decision_needs_little_address_space() {
     let project = project();
-    // The test build alone takes 300 MB.
+    // The test build alone takes 300 MB. The last one is of 3 GiB.
     for limit in ["ulimit -v 1500000", "ulimit -v 3145728"] {
         let own = command(&project, &["promote", "1", "--dry-run"]);
         let other = command(&project, &[&DECIDE[..], &["promote", "2", "--dry-run"]].concat());

@@ -2,6 +2,7 @@
 
 mod command;
 mod hostile;
+mod memory;
 mod process;
 
 use std::path::Path;

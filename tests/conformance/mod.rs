@@ -120,6 +120,7 @@ macro_rules! local_cases {
                 a_commit_appends_the_entry_and_moves_the_aliases,
                 a_commit_removes_aliases,
                 a_commit_sets_and_deletes_tags_of_versions_that_exist,
+                a_commit_sets_tags_of_the_model,
                 a_moved_alias_is_a_conflict,
                 a_newer_entry_is_a_conflict,
                 a_deleted_newest_entry_still_counts,

@@ -157,7 +157,7 @@ fn versions_are_selected_by_number_alias_and_file() {
     );
 
     let missing = project.run(["evaluate", &rows, "--label", "label", "--alias", "shadow"]);
-    assert_eq!(missing.code, 2);
+    assert_eq!(missing.code, 4);
     assert!(missing.err.contains("the alias `shadow` is not set"), "{}", missing.err);
 }
 

@@ -154,6 +154,81 @@ async fn time_does_not_run_backwards_on_file() {
     time_does_not_run_backwards(Backend::file()).await;
 }
 
+/// A clock that was set back together with a `doctor --fix` evades a rule about time; a right clock finds both.
+async fn a_checkpoint_in_the_past_is_found(backend: Backend) {
+    let model = fresh_name("clock");
+    let registry = registry(&backend, &model).await;
+    registry.promote_to_champion(version(1)).await.expect("a promotion");
+    let uri = backend.options("m").resolved_tracking_uri().expect("a URI");
+    let project = Project::new(Some(uri.expose()), &model);
+    let bridged = newest(&project)["number"].as_u64().expect("a number");
+    assert_eq!(run(&project, -2 * DAY, &["promote", "2"]).code, 2);
+    let fixed = run(&project, -2 * DAY, &["doctor", "--fix"]);
+    assert_eq!(fixed.code, 0, "{}{}", fixed.out, fixed.err);
+    for number in ["2", "3"] {
+        assert_eq!(run(&project, -2 * DAY, &["promote", number]).code, 0);
+    }
+    let doctor = run(&project, 0, &["doctor"]);
+    let report: Value = serde_json::from_str(&doctor.out).expect("a report");
+    assert_eq!((doctor.code, codes(&report)), (1, vec!["time-bridged"]), "{report}");
+    let what = report["findings"][0]["what"].as_str().expect("a text");
+    let checkpoint = bridged + 1;
+    assert!(what.contains(&format!("the checkpoint of tester, entry {checkpoint} of ")), "{what}");
+    assert!(what.contains(&format!("before entry {bridged} of ")) && what.contains("2 decisions"), "{what}");
+    let named = || {
+        let verified = run(&project, 0, &["history", "verify"]);
+        let report: Value = serde_json::from_str(&verified.out).expect("a report");
+        assert_eq!((verified.code, &report["sound"]), (6, &true.into()), "{report}");
+        let named: Vec<u64> = report["clocks"]
+            .as_array()
+            .expect("times")
+            .iter()
+            .map(|clock| clock["entry"].as_u64().expect("a number"))
+            .collect();
+        named
+    };
+    assert_eq!(named(), [checkpoint + 1, checkpoint + 2]);
+    // A right clock goes on. What was decided in between stays named.
+    project.json(["promote", "4"]);
+    let doctor = run(&project, 0, &["doctor"]);
+    assert_eq!(doctor.code, 0, "{}", doctor.out);
+    assert_eq!(named(), [checkpoint + 1, checkpoint + 2]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_checkpoint_in_the_past_is_found_on_sqlite() {
+    a_checkpoint_in_the_past_is_found(Backend::sqlite()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_checkpoint_in_the_past_is_found_on_file() {
+    a_checkpoint_in_the_past_is_found(Backend::file()).await;
+}
+
+/// What is between this machine and the server may send a date of its own: the server's time of an entry contradicts it.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_entry_that_the_server_took_at_another_time_is_named() {
+    let server = Server::shared(NEWEST);
+    let proxy = Proxy::start(&server.url);
+    let model = fresh_name("clock");
+    let registry = registry(&Backend::on(server), &model).await;
+    registry.promote_to_champion(version(1)).await.expect("a promotion");
+    proxy.shift_dates(-2 * DAY);
+    let deceived = Project::new(Some(&proxy.url), &model);
+    let done = run(&deceived, -2 * DAY, &["promote", "2"]);
+    assert_eq!(done.code, 0, "{}", done.err);
+    assert!(done.err.contains("by the entry that the server just took"), "{}", done.err);
+    let project = Project::new(Some(&server.url), &model);
+    let number = newest(&project)["number"].as_u64().expect("a number");
+    let verified = run(&project, 0, &["history", "verify"]);
+    let report: Value = serde_json::from_str(&verified.out).expect("a report");
+    assert_eq!(report["clocks"][0]["entry"], number, "{report}");
+    let what = report["clocks"][0]["what"].as_str().expect("a text");
+    assert_eq!(what, "its time is 2 days before that at which the store took it");
+    let doctor = run(&project, 0, &["doctor"]);
+    assert_eq!(codes(&serde_json::from_str(&doctor.out).expect("a report")), ["wrong-time"]);
+}
+
 /// The age of an interrupted decision does not depend on the clock of the one who finds it.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_interrupted_decision_is_completed_by_any_clock() {

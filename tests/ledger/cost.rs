@@ -4,8 +4,9 @@ mod long;
 
 use std::time::Duration;
 
+use hydra_base::names::Alias;
 use hydra_policy::Policy;
-use hydra_registry::Target;
+use hydra_registry::{ModelRegistry, Target};
 
 use super::{assert_sound, registry};
 use crate::support::backends::{Backend, fresh_name, sound_files};
@@ -242,6 +243,53 @@ async fn a_standing_costs_one_request_at_most() {
     assert!(sent.len() <= 14, "{sent:?}");
 }
 
+/// An active policy that is in the private cache costs nothing, and one that is not costs a request for its document and one for each
+/// component.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_active_policy_costs_no_round_trip() {
+    let proxy = Proxy::start(&Server::shared(NEWEST).url);
+    let project = Project::new(Some(&proxy.url), &fresh_name("active"));
+    project.file("train.csv", crate::cli::training_csv());
+    for _ in 0..2 {
+        project.json(crate::cli::LOG);
+    }
+    for version in ["1", "2"] {
+        project.json(["promote", version]);
+    }
+    let measure = || {
+        proxy.take();
+        let report = project.json(["rollback"]);
+        assert_eq!(report["outcome"], "done");
+        let (sent, rounds) = proxy.take_with_rounds();
+        (report["active_policy"].clone(), sorted(sent), rounds)
+    };
+    let dry_run = |cache: &std::path::Path| {
+        proxy.take();
+        let mut command = project.command(["rollback", "--dry-run"]);
+        let output = command.env("HYDRA_CACHE_DIR", cache).output().expect("the binary runs");
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        proxy.take().len()
+    };
+    let fresh = tempfile::tempdir().expect("a directory");
+    dry_run(fresh.path());
+    let without_cache = dry_run(fresh.path());
+    proxy.slow_down(Duration::from_millis(150));
+    let (none, without, rounds) = measure();
+    proxy.slow_down(Duration::ZERO);
+    assert!(none.is_null());
+    crate::ledger::activation::component(project.path(), "default");
+    let activated = project.json(["policy", "activate", "default.wasm"]);
+    proxy.slow_down(Duration::from_millis(150));
+    let (active, with, with_rounds) = measure();
+    proxy.slow_down(Duration::ZERO);
+    assert_eq!(active, activated["policy"]);
+    assert_eq!(with, without, "the standing, the document and the component are in the cache");
+    assert!(with_rounds <= rounds, "{with_rounds} round trips with an active policy, {rounds} without");
+    // The address of the archive, the standing, the document and the component.
+    assert_eq!(dry_run(fresh.path()), without_cache + 4);
+    assert_eq!(dry_run(fresh.path()), without_cache);
+}
+
 /// Versions that are not among the newest are searched for by their numbers, those far apart are asked for one by one, and a
 /// run in an unknown experiment is asked for once.
 #[tokio::test(flavor = "multi_thread")]
@@ -262,18 +310,38 @@ async fn versions_and_runs_that_lie_elsewhere_are_found() {
         registry.promote_to_champion(version(number)).await.expect("a promotion");
     }
     let count = |sent: &[String], request: &str| sent.iter().filter(|line| *line == request).count();
+    // These versions have no tag with a digest, so that their files are read each time, in up to three round trips more.
+    let without_files = |sent: &[String]| {
+        let of_files = |line: &&String| line.contains("/artifacts") || line.contains("get-download-uri");
+        sent.iter().filter(|line| line.starts_with("PUT ") || !of_files(line)).count()
+    };
+    // The promotions have left the numbers of champion and archived in the cache: they are searched for in place of the newest.
     proxy.take();
+    proxy.slow_down(Duration::from_millis(150));
     registry.rollback(Target::PolicyChoice).await.expect("a rollback");
-    let sent = proxy.take();
-    assert_eq!(count(&sent, "GET model-versions/search"), 4, "one more for versions 5 and 6: {sent:?}");
+    proxy.slow_down(Duration::ZERO);
+    let (sent, rounds) = proxy.take_with_rounds();
+    assert_eq!(count(&sent, "GET model-versions/search"), 3, "{sent:?}");
     assert_eq!(count(&sent, "GET runs/get"), 0, "the experiment was noted: {sent:?}");
     assert_eq!(count(&sent, "POST runs/search"), 1);
+    assert!(without_files(&sent) < 13 && rounds <= 1 + 6 + 3, "{rounds} round trips: {sent:?}");
     registry.promote_to_champion(version(60)).await.expect("a promotion");
+    // Too far apart for one search. Each is asked for beside the aliases.
     proxy.take();
+    proxy.slow_down(Duration::from_millis(150));
     registry.rollback(Target::PolicyChoice).await.expect("a rollback");
-    let sent = proxy.take();
-    assert_eq!(count(&sent, "GET model-versions/search"), 3, "60 is among the newest: {sent:?}");
-    assert_eq!(count(&sent, "GET model-versions/get"), 1, "5 is not: {sent:?}");
+    proxy.slow_down(Duration::ZERO);
+    let (sent, rounds) = proxy.take_with_rounds();
+    assert_eq!(count(&sent, "GET model-versions/search"), 2, "{sent:?}");
+    assert_eq!(count(&sent, "GET model-versions/get"), 2, "{sent:?}");
+    assert!(without_files(&sent) < 14 && rounds <= 1 + 6 + 3, "{rounds} round trips: {sent:?}");
+    // What is in the cache is a guess: another machine's decision is found all the same.
+    let elsewhere = tempfile::tempdir().expect("a directory");
+    let options = backend.options(registry.model().as_str()).with_cache_dir(elsewhere.path());
+    let other = ModelRegistry::connect(options).await.expect("a registry");
+    other.promote_to_champion(version(30)).await.expect("a promotion");
+    let transition = registry.rollback(Target::PolicyChoice).await.expect("a rollback");
+    assert_eq!(transition.before.get(&Alias::CHAMPION), Some(version(30)));
     assert_sound(&registry).await;
 }
 

@@ -332,7 +332,7 @@ async fn an_outage_is_no_missing_evaluation() {
     };
     proxy.refuse("evaluation.json", 503);
     let (code, err, _) = answer(&["promote", "3"]);
-    assert_eq!(code, Some(2), "{err}");
+    assert_eq!(code, Some(5), "{err}");
     assert!(err.contains("evaluation: outage"), "{err}");
     let (code, err, out) = answer(&["rollback", "--to", "1"]);
     assert_eq!(code, Some(0), "{err}");

@@ -7,7 +7,6 @@ use std::path::PathBuf;
 
 use futures_util::TryStreamExt as _;
 use hydra_lifecycle::ledger::entry::EntryKind;
-use hydra_lifecycle::ledger::ledger_name;
 use hydra_lifecycle::recording::PolicyReplay;
 use hydra_policy::{EngineOptions, PolicyEngine};
 use hydra_registry::{Candidate, ErrorKind, Finding, ModelRegistry, Target};
@@ -88,91 +87,7 @@ macro_rules! on {
     )*};
 }
 
-async fn a_renamed_model_keeps_its_ledger(shared: &Shared) {
-    let before = shared.promoted().await;
-    let id = ledger(&before).await.id().to_owned();
-    let (old, new) = (before.model().to_string(), fresh_name("renamed"));
-    shared.ask(&["rename-model", &old, &new]);
-    let missing = shared.open(&old).await.promote_to_champion(version(3)).await.expect_err("no such model");
-    assert_eq!(missing.kind(), ErrorKind::ModelNotFound);
-    assert!(missing.hint().is_some_and(|hint| hint.contains(&format!("--model {new}"))), "{missing:?}");
-    let renamed = shared.open(&new).await;
-    assert_eq!(findings(&renamed).await, ["renamed-ledger"]);
-    renamed.rollback(Target::PolicyChoice).await.expect("a rollback");
-    assert_eq!(aliases(&renamed).await, (Some(1), Some(2)));
-    // The new place was noted, and the history goes on.
-    assert_eq!(assert_sound(&renamed).await.len(), 4);
-    assert_eq!(ledger(&renamed).await.id(), id);
-    // The old name leads to the new one, so that no second history begins by mistake.
-    let options = shared.backend.options(&old);
-    let refused = ModelRegistry::connect_or_create(options).await.expect_err("a renamed model");
-    assert!(refused.hint().is_some_and(|hint| hint.contains(&format!("--model {new}"))), "{refused:?}");
-    let unknown = shared.open(&old).await;
-    for error in [unknown.champion_info().await.err(), unknown.list_versions().try_next().await.err()] {
-        let hint = error.as_ref().and_then(hydra_registry::Error::hint).unwrap_or_default().to_owned();
-        assert!(hint.contains(&format!("--model {new}")), "{error:?}");
-    }
-    // A new model that is created under the old name is another model, and gets a ledger of its own.
-    let models = &unknown.backend().registry;
-    models.create_registered_model(unknown.model(), &Default::default(), "").await.expect("a model");
-    let successor = registry(&shared.backend, &old).await;
-    assert!(findings(&successor).await.is_empty());
-    successor.promote_to_champion(version(3)).await.expect("a promotion");
-    let its_ledger = ledger(&successor).await;
-    assert_ne!(its_ledger.id(), id);
-    assert_eq!(its_ledger.name().as_str(), format!("{old}_ledger_2"));
-    assert_sound(&successor).await;
-    assert_sound(&renamed).await;
-}
-on!(a_renamed_model_keeps_its_ledger: renamed_on_rest = Shared::rest(), renamed_on_sqlite = Shared::sqlite());
-
-async fn a_renamed_ledger_is_found(shared: &Shared) {
-    let registry = shared.promoted().await;
-    let id = ledger(&registry).await.id().to_owned();
-    let (usual, new) = (ledger_name(registry.model()).expect("a name"), fresh_name("kept"));
-    shared.ask(&["rename-model", usual.as_str(), &new]);
-    assert_eq!(findings(&registry).await, ["renamed-ledger"]);
-    registry.repair().await.expect("a repair");
-    assert!(findings(&registry).await.is_empty());
-    // Removing the tags afterwards loses nothing: the ledger itself names its model.
-    for tag in ["hydra.ledger.id", "hydra.ledger.run", "hydra.ledger.name"] {
-        shared.ask(&["delete-model-tag", registry.model().as_str(), tag]);
-    }
-    registry.promote_to_champion(version(3)).await.expect("a promotion");
-    assert_eq!(ledger(&registry).await.id(), id);
-    assert_eq!(assert_sound(&registry).await.len(), 4);
-}
-on!(a_renamed_ledger_is_found: renamed_ledger_on_rest = Shared::rest(), renamed_ledger_on_sqlite = Shared::sqlite());
-
-async fn a_second_ledger_is_found(shared: &Shared) {
-    let registry = shared.promoted().await;
-    let (first, usual) = (ledger(&registry).await, ledger_name(registry.model()).expect("a name"));
-    let kept = fresh_name("kept");
-    let stores = &registry.backend().registry;
-    let tag = hydra_base::testing::key("hydra.ledger.model");
-    stores.set_registered_model_tag(&usual, &tag, "former").await.expect("a tag");
-    shared.ask(&["rename-model", usual.as_str(), &kept]);
-    for tag in ["hydra.ledger.id", "hydra.ledger.run"] {
-        shared.ask(&["delete-model-tag", registry.model().as_str(), tag]);
-    }
-    registry.promote_to_champion(version(3)).await.expect("a promotion");
-    assert_ne!(ledger(&registry).await.id(), first.id());
-    assert_sound(&registry).await;
-    let kept = hydra_base::testing::model_name(&kept);
-    stores.set_registered_model_tag(&kept, &tag, registry.model().as_str()).await.expect("a tag");
-    let found = diagnose(&registry).await;
-    let [second] = found.as_slice() else { panic!("{found:?}") };
-    assert_eq!(second.code(), "second-ledger");
-    assert!(second.remedy().contains(first.id()), "{}", second.remedy());
-    // The finding says how to go on with the other one.
-    for (tag, value) in [("hydra.ledger.id", first.id()), ("hydra.ledger.run", first.run_id().as_str())] {
-        let tag = hydra_base::testing::key(tag);
-        stores.set_registered_model_tag(registry.model(), &tag, value).await.expect("a tag");
-    }
-    registry.promote_to_champion(version(4)).await.expect("a promotion");
-    assert_eq!(ledger(&registry).await.id(), first.id());
-}
-on!(a_second_ledger_is_found: second_on_rest = Shared::rest(), second_on_sqlite = Shared::sqlite());
+mod renames;
 
 async fn a_deleted_ledger_is_begun_again_by_doctor_only(shared: &Shared) {
     let registry = shared.promoted().await;

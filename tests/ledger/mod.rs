@@ -1,6 +1,7 @@
 //! The ledger on every backend: its records, kills at every step, concurrent writers, faulty networks, outside moves of
 //! aliases, and costs.
 
+pub(crate) mod activation;
 mod clocks;
 mod commands;
 mod cost;
@@ -15,6 +16,7 @@ mod old;
 mod outside;
 mod panel;
 mod past;
+mod pruning;
 mod race;
 mod show;
 mod soak;
@@ -36,6 +38,7 @@ use hydra_registry::{ModelRegistry, Target};
 
 use crate::support::backends::{Backend, fresh_name};
 use crate::support::version;
+pub(crate) use commands::lines;
 pub use commands::walk;
 
 /// A model of five versions of the same files.

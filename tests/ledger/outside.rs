@@ -169,8 +169,8 @@ async fn a_champion_archived_by_hand_is_not_a_rollback_target() {
 #[tokio::test(flavor = "multi_thread")]
 async fn on_rest() {
     let backend = Backend::rest();
-    a_move_by_python_is_adopted(&backend, &Server::shared(NEWEST).url).await;
-    a_rollback_undoes_a_move_by_python(&backend, &Server::shared(NEWEST).url).await;
+    Box::pin(a_move_by_python_is_adopted(&backend, &Server::shared(NEWEST).url)).await;
+    Box::pin(a_rollback_undoes_a_move_by_python(&backend, &Server::shared(NEWEST).url)).await;
     a_move_by_python_that_is_repeated_is_undone_again(&backend, &Server::shared(NEWEST).url).await;
     a_rollback_is_about_the_champion_that_was_seen(&backend, true).await;
     a_deleted_champion_is_recorded(&backend).await;
@@ -179,15 +179,15 @@ async fn on_rest() {
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "one more server; `cargo xtask test --all` runs it"]
 async fn on_postgres() {
-    a_move_by_python_is_adopted(&Backend::postgres(), &Server::shared(ON_POSTGRES).url).await;
+    Box::pin(a_move_by_python_is_adopted(&Backend::postgres(), &Server::shared(ON_POSTGRES).url)).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn on_sqlite() {
     let backend = Backend::sqlite();
     let uri = backend.options("m").resolved_tracking_uri().expect("a URI");
-    a_move_by_python_is_adopted(&backend, uri.expose()).await;
-    a_rollback_undoes_a_move_by_python(&backend, uri.expose()).await;
+    Box::pin(a_move_by_python_is_adopted(&backend, uri.expose())).await;
+    Box::pin(a_rollback_undoes_a_move_by_python(&backend, uri.expose())).await;
     a_move_by_python_that_is_repeated_is_undone_again(&backend, uri.expose()).await;
     a_rollback_is_about_the_champion_that_was_seen(&backend, false).await;
     a_deleted_champion_is_recorded(&backend).await;
@@ -197,8 +197,8 @@ async fn on_sqlite() {
 async fn on_file() {
     let backend = Backend::file();
     let uri = backend.options("m").resolved_tracking_uri().expect("a URI");
-    a_move_by_python_is_adopted(&backend, uri.expose()).await;
-    a_rollback_undoes_a_move_by_python(&backend, uri.expose()).await;
+    Box::pin(a_move_by_python_is_adopted(&backend, uri.expose())).await;
+    Box::pin(a_rollback_undoes_a_move_by_python(&backend, uri.expose())).await;
     a_move_by_python_that_is_repeated_is_undone_again(&backend, uri.expose()).await;
     a_rollback_is_about_the_champion_that_was_seen(&backend, false).await;
     a_deleted_champion_is_recorded(&backend).await;

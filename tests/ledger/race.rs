@@ -20,8 +20,10 @@ const PROCESSES: u64 = 8;
 struct Seen {
     /// The entries of the operations that succeeded.
     done: Vec<u64>,
-    /// Commands that gave up because other writers kept winning.
-    contended: u64,
+    /// Commands that gave up because other writers kept winning, or rollbacks of a champion that a slow writer had set.
+    contended: usize,
+    /// Those of them whose decision may be recorded, by their own account.
+    doubtful: usize,
 }
 
 /// Runs `operations` commands in sequence; the writer's number determines which.
@@ -44,7 +46,11 @@ fn work(project: &Project, writer: u64, operations: u64) -> Seen {
                     seen.done.push(report["sequence"].as_u64().expect("a sequence"));
                 }
             }
-            _ if outcome.err.contains("\"Contention\"") => seen.contended += 1,
+            _ if outcome.err.contains("\"Contention\"") => {
+                seen.contended += 1;
+                seen.doubtful += usize::from(outcome.err.contains("the decision may be recorded"));
+            }
+            _ if outcome.err.contains("\"PremiseChanged\"") && command == ["rollback"] => seen.contended += 1,
             // `rollback --to` a version that was not champion yet; versions 1 and 2 were champion before the race.
             _ if outcome.err.contains("\"NeverChampion\"") && !["1", "2"].contains(&version.as_str()) => {}
             1 => {}
@@ -90,9 +96,10 @@ async fn many_processes_leave_one_chain(backend: &Backend, uri: &str, operations
     let seen: Vec<Seen> = writers.into_iter().map(|writer| writer.join().expect("no panic")).collect();
     let mut done: Vec<u64> = seen.iter().flat_map(|seen| seen.done.iter().copied()).collect();
     done.sort_unstable();
-    let contended: u64 = seen.iter().map(|seen| seen.contended).sum();
+    let contended: usize = seen.iter().map(|seen| seen.contended).sum();
+    let doubtful: usize = seen.iter().map(|seen| seen.doubtful).sum();
     let history = assert_sound(&registry).await;
-    // Successful operations and entries with moves correspond one to one.
+    // Each successful operation has one entry with moves. Every other such entry is of a command that reported that it may be.
     let moved = |record: &Record| record.entry.is_decision() && record.entry.before != record.entry.after;
     let recorded: Vec<u64> = history
         .iter()
@@ -100,10 +107,16 @@ async fn many_processes_leave_one_chain(backend: &Backend, uri: &str, operations
         .filter(|record| moved(record))
         .map(|record| record.number)
         .collect();
-    assert_eq!(recorded[2..], done, "{contended} gave up");
+    let (own, others): (Vec<u64>, Vec<u64>) =
+        recorded[2..].iter().copied().partition(|number| done.contains(number));
+    assert_eq!(own, done, "{contended} gave up");
+    assert!(others.len() <= doubtful, "no command reported {others:?}; {doubtful} were in doubt");
     let entries: Vec<Record> = history.into_iter().map(|(record, _)| record).collect();
     assert_eq!(replay(&entries), aliases(&registry).await);
-    assert!(done.len() as u64 >= PROCESSES * operations / 3, "only {} of them succeeded", done.len());
+    // Writers make progress, however slow the machine is: a command gives up only while others succeed.
+    let (succeeded, expected) = (done.len(), usize::try_from(PROCESSES * operations / 3).expect("few"));
+    assert!(succeeded + contended >= expected, "only {succeeded} of them succeeded, {contended} gave up");
+    assert!(contended <= succeeded, "{contended} gave up, and only {succeeded} succeeded");
 }
 
 async fn on_local(backend: Backend, operations: u64) {
@@ -136,6 +149,14 @@ async fn on_rest() {
 #[ignore = "many minutes; `cargo xtask test --all` runs it"]
 async fn on_rest_for_long() {
     on_server(NEWEST, 50).await;
+}
+
+/// MLflow's file store behind a server with two workers, which can give two entries one number.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "one more server; `cargo xtask test --all` runs it"]
+async fn on_a_file_store_behind_a_server() {
+    let server = Server::start(NEWEST, &["--workers", "2", "--backend-store-uri", "./mlruns"]);
+    many_processes_leave_one_chain(&Backend::on(&server), &server.url, 10).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -317,7 +317,7 @@ fn judge(reported: &[Reported], history: &[(Record, Fate)], tally: &mut Tally) {
         let error: Value = err.lines().find_map(|line| serde_json::from_str(line).ok()).unwrap_or_default();
         let kind = error["kind"].as_str().unwrap_or("none").to_owned();
         *tally.refused.entry(format!("{code} {kind}")).or_default() += 1;
-        if *code == 2 && stands.is_some() {
+        if matches!(*code, 2 | 5) && stands.is_some() {
             assert!(err.contains("may be recorded"), "recorded, and the error does not say so: {err}");
         }
     }

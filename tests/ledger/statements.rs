@@ -227,7 +227,7 @@ fn commands_state_and_show() {
     }
     assert_eq!(project.json(["history", "verify"])["sound"], true);
     let missing = project.run(["--output", "json", "approve", "99"]);
-    assert!(missing.code == 2 && missing.err.contains("VersionNotFound"), "{}", missing.err);
+    assert!(missing.code == 4 && missing.err.contains("VersionNotFound"), "{}", missing.err);
     let forever = project.run(["approve", "1", "--expires", "0d"]);
     assert!(forever.code == 2 && forever.err.contains("not a span of time"), "{}", forever.err);
 }

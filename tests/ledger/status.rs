@@ -49,7 +49,27 @@ fn several_models(tracking_uri: Option<&str>) {
     let (code, report) = show(&["status", "--models", &pattern]);
     let trouble = &report["models"][0]["trouble"];
     assert_eq!((code, &trouble[0]["code"]), (1, &json!("quarantined-champion")), "{report}");
+    // Readers trust the tag of a version: whether it says what the ledger says is seen at a glance.
+    let tag = |value: Option<&str>| {
+        let uri = tracking_uri
+            .map_or_else(|| project.path().join("mlflow.db").display().to_string(), str::to_owned);
+        let uri = if tracking_uri.is_none() { format!("sqlite:///{uri}") } else { uri };
+        let action = value.map_or("delete-version-tag", |_| "set-version-tag");
+        let args = [&uri, action, &eu, "1", "hydra.quarantine"].into_iter().chain(value).collect::<Vec<_>>();
+        crate::support::python::ask(NEWEST, "life.py", &args);
+    };
+    let codes = || {
+        let (_, report) = show(&["status", "--models", &pattern]);
+        let trouble = report["models"][0]["trouble"].as_array().expect("trouble").clone();
+        trouble.iter().map(|trouble| trouble["code"].as_str().expect("a code").to_owned()).collect::<Vec<_>>()
+    };
+    tag(None);
+    assert_eq!(codes(), ["quarantined-champion", "missing-quarantine-tag"]);
     project.json(["release", "1", "--model", &eu]);
+    assert!(codes().is_empty());
+    tag(Some("since evil"));
+    assert_eq!(codes(), ["stray-quarantine-tag"]);
+    tag(None);
 
     let (code, report) = show(&["doctor", "--models", &pattern]);
     assert_eq!((code, &report["schema"]), (0, &json!("hydra-registry/doctor-models/1")), "{report}");
@@ -82,4 +102,36 @@ fn on_rest() {
 #[test]
 fn on_sqlite() {
     several_models(None);
+}
+
+/// The metrics of `doctor`, for the textfile collector: written whole, and left as they are by a run that fails.
+#[test]
+fn the_findings_are_metrics_for_prometheus() {
+    let name = fresh_name("metrics");
+    let project = Project::new(None, &name);
+    project.file("train.csv", training_csv());
+    project.json(LOG);
+    project.json(["promote"]);
+    let metrics = || std::fs::read_to_string(project.path().join("hydra.prom")).expect("metrics");
+    let sample = |metric: &str| format!("{metric}{{model=\"{name}\"}} ");
+    assert_eq!(project.run(["doctor", "--prometheus", "hydra.prom"]).code, 0);
+    assert!(metrics().contains(&(sample("hydra_doctor_problems") + "0\n")), "{}", metrics());
+    let pattern = format!("{name}*");
+    let every =
+        project.run(["--output", "json", "doctor", "--models", &pattern, "--prometheus", "hydra.prom"]);
+    let report: Value = serde_json::from_str(&every.out).expect("a report");
+    let problems = report["models"][0]["findings"].as_array().expect("findings").len();
+    assert!(metrics().contains(&format!("{}{problems}\n", sample("hydra_doctor_problems"))), "{}", metrics());
+    let time = |text: &str| text.lines().last().expect("a time").to_owned();
+    let before = metrics();
+    let failed = project.run([
+        "--tracking-uri",
+        "http://127.0.0.1:1",
+        "--timeout",
+        "1s",
+        "doctor",
+        "--prometheus",
+        "hydra.prom",
+    ]);
+    assert_eq!((failed.code, time(&metrics())), (5, time(&before)));
 }

@@ -3,6 +3,7 @@
 
 use std::path::PathBuf;
 use std::sync::LazyLock;
+use std::time::{Duration, Instant};
 
 use hydra_base::names::Version;
 use hydra_base::testing::key;
@@ -60,7 +61,13 @@ async fn an_edit_of_the_newest_entry_is_found(backend: Backend) {
         ("/after/archived", "3".into()),
         ("/explanation", "because".into()),
         ("/side", serde_json::json!({"candidate": {"from": null, "to": "3"}})),
+        ("/before/zz", "1".into()),
         ("/decided/verdict", "hold".into()),
+        ("/decided/policy/name", "four-eyes".into()),
+        ("/decided/policy/version", "9.9.9".into()),
+        ("/decided/usage/memory-bytes", "1".into()),
+        ("/decided/usage/fuel", "1".into()),
+        ("/decided/model_sha256", Value::Null),
         ("/decided/evidence_sha256", changed_sha256(&entry["decided"]["evidence_sha256"]).into()),
         ("/decided/model_sha256", changed_sha256(&entry["decided"]["model_sha256"]).into()),
         ("/decided/input_sha256", changed_sha256(&entry["decided"]["input_sha256"]).into()),
@@ -205,7 +212,28 @@ async fn a_file_that_is_no_witness_is_refused() {
         let refused = project.run(["history", "verify", "--against", &file.display().to_string()]);
         assert_eq!(refused.code, 2, "{bad}: {}", refused.out);
     }
-    assert_eq!(project.run(["history", "verify", "--against", "/no/such/file"]).code, 2);
+    for special in ["/no/such/file", "/dev/zero", "/proc/self/status"] {
+        assert_eq!(project.run(["history", "verify", "--against", special]).code, 2, "{special}");
+    }
+}
+
+/// A witness may come through a pipe, as of a shell's `<(…)`. One that is never filled ends with the command's deadline.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_witness_may_be_a_pipe() {
+    let place = Damageable::new().await;
+    let project = &place.project;
+    let head = project.run(["history", "export", "--head"]).out;
+    let pipe = project.path().join("pipe");
+    assert!(std::process::Command::new("mkfifo").arg(&pipe).status().expect("mkfifo runs").success());
+    let name = pipe.display().to_string();
+    let started = Instant::now();
+    let late = project.run(["--timeout", "1s", "history", "verify", "--against", &name]);
+    assert!(late.code == 5 && late.err.contains("did not end within 1s"), "{}", late.err);
+    assert!(started.elapsed() < Duration::from_secs(30));
+    let filling = std::thread::spawn(move || std::fs::write(pipe, head));
+    let verified = project.run(["history", "verify", "--against", &name]);
+    filling.join().expect("no panic").expect("the pipe was read");
+    assert_eq!(verified.code, 0, "{}{}", verified.out, verified.err);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,5 +1,7 @@
 //! Artifacts in an object store, tested with a local S3 server.
 
+mod hostile;
+
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::process::{Child, Command, Stdio};
 use std::sync::LazyLock;
@@ -150,7 +152,7 @@ async fn a_failed_upload_fails_its_run_on_the_server() {
     project.file("train.csv", crate::cli::training_csv());
     let output = project.command(crate::cli::LOG).envs(variables(&S3.endpoint)).output().expect("it runs");
     let errors = String::from_utf8_lossy(&output.stderr);
-    assert_eq!(output.status.code(), Some(2), "{errors}");
+    assert_eq!(output.status.code(), Some(4), "{errors}");
     assert!(errors.contains("no-such-bucket"), "{errors}");
 
     let uri = TrackingUri::new(server.url.as_str()).expect("an address");

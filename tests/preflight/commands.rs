@@ -105,7 +105,10 @@ fn a_changed_meaning_cannot_be_overlooked() {
     let warnings: Vec<&str> = tried.out.lines().filter_map(|line| line.strip_prefix("  WARNING ")).collect();
     assert_eq!(warnings, expected, "{}", tried.out);
     let done = project.run(["--output", "json", "promote", "2"]);
-    let warned: Vec<&str> = done.err.lines().filter_map(|line| line.strip_prefix("WARNING: ")).collect();
+    let notes = done.err.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).expect("a note"));
+    let warned: Vec<String> = notes
+        .filter_map(|note| note["message"].as_str()?.strip_prefix("WARNING: ").map(str::to_owned))
+        .collect();
     assert_eq!(warned, expected, "{}", done.err);
     let report: serde_json::Value = serde_json::from_str(&done.out).expect("a report");
     assert_eq!(

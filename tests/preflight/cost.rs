@@ -51,13 +51,13 @@ fn a_version_that_was_opened_costs_one_listing_beside_other_requests() {
 fn a_listing_that_fails_is_not_a_verdict() {
     let (proxy, project) = on_server(Server::shared(NEWEST));
     for opened_before in [false, true] {
-        for (status, kind) in [(403, "PermissionDenied"), (503, "Server")] {
+        for (status, kind, code) in [(403, "PermissionDenied", 2), (503, "Server", 5)] {
             proxy.refuse("mlflow-artifacts", status);
             let mut command = project.command(["--output", "json", "promote", "3"]);
             let outcome =
                 command.env("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0").output().expect("the binary runs");
             let err = String::from_utf8_lossy(&outcome.stderr);
-            assert_eq!(outcome.status.code(), Some(2), "{err}");
+            assert_eq!(outcome.status.code(), Some(code), "{err}");
             assert!(err.contains(&format!("\"{kind}\"")), "{opened_before}: {err}");
             // The hint is for emergencies.
             assert!(err.contains("`hydra-registry promote 3 --allow-unloadable`"), "{opened_before}: {err}");

@@ -4,7 +4,8 @@ Usage: life.py URI ACTION ARGUMENTS...
   rename-model NAME NEW_NAME      delete-run RUN_ID              restore-run RUN_ID
   delete-experiment ID            restore-experiment ID          purge-run RUN_ID DATABASE_URI
   delete-version NAME VERSION     delete-model NAME              delete-model-tag NAME KEY
-  register-prompt NAME            run-note RUN_ID
+  register-prompt NAME            run-note RUN_ID                delete-version-tag NAME VERSION KEY
+  set-version-tag NAME VERSION KEY VALUE
 """
 
 import json
@@ -40,6 +41,10 @@ match action, arguments:
         client.delete_registered_model(name)
     case "delete-model-tag", [name, key]:
         client.delete_registered_model_tag(name, key)
+    case "set-version-tag", [name, version, key, value]:
+        client.set_model_version_tag(name, version, key, value)
+    case "delete-version-tag", [name, version, key]:
+        client.delete_model_version_tag(name, version, key)
     case "register-prompt", [name]:
         import mlflow
 

@@ -12,6 +12,7 @@ import signal
 import subprocess
 import sys
 import threading
+from importlib.metadata import version
 from pathlib import Path
 
 port, home, *options = sys.argv[1:]
@@ -25,6 +26,13 @@ if "--backend-store-uri" not in options:
     command += ["--backend-store-uri", f"sqlite:///{home}/mlflow.db"]
 if "--no-serve-artifacts" not in options:
     command += ["--artifacts-destination", f"{home}/artifacts"]
+if "--workers" in options:
+    # Several workers are watched, and one that does not answer in 5 seconds is ended with the requests that it serves. A machine
+    # that builds and tests at the same time can be slower than that.
+    if tuple(map(int, version("mlflow").split(".")[:2])) >= (3, 4):
+        command += ["--uvicorn-opts", "--timeout-worker-healthcheck 120"]
+    else:
+        command += ["--gunicorn-opts", "--timeout 120"]
 log = open(f"{home}/server.log", "wb")
 server = subprocess.Popen(
     command + options, cwd=home, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True

@@ -111,7 +111,7 @@ fn rust_predicts_what_python_logged(
         .map(|line| line.parse::<f64>().map_or_else(|_| json!(line), |number| json!(number)))
         .collect();
     assert_eq!(json!(ours), logged["predictions"]);
-    assert_eq!(project.json(["list"])["aliases"], json!(["champion"]));
+    assert_eq!(project.json(["list"])["versions"][0]["aliases"], json!(["champion"]));
 }
 
 fn numbers(values: &Value) -> Vec<f64> {

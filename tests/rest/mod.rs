@@ -5,5 +5,6 @@ mod artifacts;
 mod connections;
 mod loading;
 mod postgres;
+mod rights;
 mod searches;
 mod tls;

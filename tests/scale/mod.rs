@@ -21,7 +21,7 @@ fn peak_memory(process: &Child) -> u64 {
 /// The peak memory while `list` still has versions to print, in MiB, and the total number of printed versions.
 fn list(project: &Project) -> (u64, usize) {
     let mut child = project
-        .command(["--output", "json", "list"])
+        .command(["--output", "jsonl", "list"])
         .stdout(Stdio::piped())
         .spawn()
         .expect("the binary runs");

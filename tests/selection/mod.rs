@@ -115,7 +115,7 @@ fn any_version_predicts() {
     assert!(said.contains("model.lgb, output: probability"), "{said}");
 
     let refused = project.run(["predict", "rows.csv", "--alias", "shadow"]);
-    assert_eq!(refused.code, 2);
+    assert_eq!(refused.code, 4);
     assert!(refused.err.contains("the alias `shadow` is not set"), "{}", refused.err);
     let both = project.run(["predict", "rows.csv", "--alias", "candidate", "--version", "1"]);
     assert_eq!(both.code, 2);
@@ -152,7 +152,7 @@ fn a_version_is_shown() {
     );
     assert_eq!(file["model_file"]["sha256"], digest(model("binary_int")).to_string());
     let missing = project.run(["show", "--version", "3"]);
-    assert_eq!(missing.code, 2, "{}", missing.out);
+    assert_eq!(missing.code, 4, "{}", missing.out);
 }
 
 fn downloads(uri: Option<&str>) {

@@ -4,8 +4,10 @@ use std::process::{Command, Output};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use super::ROWS;
+use hydra_registry::Alias;
+
 use super::process::{JSON, Serving, split};
+use super::{ROWS, project, registry};
 use crate::support::backends::fresh_name;
 use crate::support::binary::Project;
 use crate::support::server::NEWEST;
@@ -97,4 +99,26 @@ fn requests_need_a_token_and_load_balancers_do_not() {
         sleep(Duration::from_millis(200));
     }
     assert_eq!(ask(&[("authorization", "Bearer first")]), 401);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn probes_without_a_token_are_not_told_what_is_wrong() {
+    let project = project(&["regression"]);
+    let registry = registry(&project).await;
+    project.file("tokens", "first\n");
+    let serving = Serving::start(&project, &["--token-file", "tokens"]);
+    let store = &registry.backend().registry;
+    store.delete_alias(registry.model(), &Alias::CHAMPION).await.expect("no champion");
+    let token = [("authorization", "Bearer first")];
+    let ready = |headers: &[(&str, &str)]| {
+        let answer = serving.connect().ask("GET", "/v2/health/ready", headers, b"");
+        assert_eq!(answer.status, 200, "{}", answer.text());
+        answer.json()
+    };
+    let start = Instant::now();
+    while ready(&token)["problems"][0]["problem"]["kind"] != "no-champion" {
+        assert!(start.elapsed() < Duration::from_secs(30), "{}", serving.log());
+        sleep(Duration::from_millis(20));
+    }
+    assert_eq!(ready(&[]), serde_json::json!({"ready": true}));
 }

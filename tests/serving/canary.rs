@@ -66,4 +66,10 @@ fn a_feature_of_the_first_row_can_be_the_key() {
     let canaries = first.iter().filter(|arm| *arm == "canary").count();
     assert!((15..45).contains(&canaries), "{canaries}");
     assert_eq!((0..60).map(arm).collect::<Vec<_>>(), first);
+    // A key that no request can have is a mistake.
+    let args = ["--canary", "candidate=50%", "--canary-key", "column:customer"];
+    let output = super::process::command(&project, &args, &[]).output().expect("it ends");
+    let log = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{log}");
+    assert!(log.contains("not a feature of the model: `customer`"), "{log}");
 }

@@ -82,7 +82,7 @@ fn what_cannot_be_served_is_an_error_at_the_start() {
         (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
     };
     let (code, log) = run(&[]);
-    assert_eq!(code, Some(2), "{log}");
+    assert_eq!(code, Some(4), "{log}");
     assert!(log.contains("No champion model set") || log.contains("is not set"), "{log}");
     let (code, log) = run(&["--model-file", "missing.lgb"]);
     assert_eq!(code, Some(2), "{log}");

@@ -149,9 +149,18 @@ async fn a_damaged_model_is_not_swapped_in() {
         "{model}"
     );
     assert_eq!(serving.invoke(&split(&ROWS)).version(), "1");
+    // Why stays visible while it is tried again, and is logged once.
+    let again = serving.wait_until("other attempts", |model| model["problem"]["attempts"].as_u64() > Some(2));
+    for part in ["kind", "why", "since", "version"] {
+        assert_eq!(again["problem"][part], model["problem"][part], "{again}");
+    }
+    let ready = serving.get("/v2/health/ready").json();
+    assert_eq!(ready["problems"][0]["problem"]["why"], model["problem"]["why"], "{ready}");
+    assert_eq!(serving.log().matches("cannot follow the alias").count(), 1, "{}", serving.log());
 
     artifacts.put_bytes("model.lgb", sound).await.expect("the sound file");
     serving.wait_for_version(2);
+    assert!(serving.model()["problem"].is_null());
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -165,5 +174,5 @@ async fn without_an_alias_the_version_that_is_served_stays() {
     assert_eq!(serving.invoke(&split(&ROWS)).version(), "1");
     // A server that starts now has nothing to serve.
     let output = super::process::command(&project, &[], &[]).output().expect("it ends");
-    assert_eq!(output.status.code(), Some(2));
+    assert_eq!(output.status.code(), Some(4));
 }

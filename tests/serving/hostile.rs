@@ -4,13 +4,11 @@ use serde_json::json;
 
 use super::ROWS;
 use super::client::{Connection, head};
+use super::http2::{DATA, END_STREAM, GRPC, Http2, INFER, RESET};
 use super::process::{Serving, split};
 use crate::support::backends::fresh_name;
 use crate::support::binary::Project;
 use crate::support::model;
-
-/// How many requests are sent.
-const REQUESTS: u64 = 10_000;
 
 /// Numbers that look random.
 struct Random(u64);
@@ -28,8 +26,20 @@ impl Random {
 
 #[test]
 fn damaged_requests_are_refused_and_never_fail_the_server() {
+    send_damaged(10_000, 7);
+}
+
+#[test]
+#[ignore = "minutes; `cargo xtask test --all` runs it"]
+fn many_damaged_requests_are_refused_and_never_fail_the_server() {
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("a time");
+    send_damaged(300_000, now.as_secs());
+}
+
+/// Sends so many requests over HTTP, and a tenth of them over gRPC, with changes that `seed` decides.
+fn send_damaged(requests: u64, seed: u64) {
     let project = Project::new(None, &fresh_name("hostile"));
-    let serving = Serving::start(&project, &["--model-file", &model("regression")]);
+    let serving = Serving::start(&project, &["--model-file", &model("regression"), "--grpc", "127.0.0.1:0"]);
     let name = serving.model()["name"].as_str().expect("a name").to_owned();
     let paths = [
         "/invocations".to_owned(),
@@ -70,10 +80,10 @@ fn damaged_requests_are_refused_and_never_fail_the_server() {
         &[("content-type", "application/json; charset=latin-1"), ("accept-encoding", "gzip")],
         &[],
     ];
-    let mut random = Random(7);
+    let mut random = Random(seed);
     let mut connection = serving.connect();
     let mut statuses = std::collections::BTreeMap::new();
-    for number in 0..REQUESTS {
+    for number in 0..requests {
         let mut body = random.of(&bodies).clone();
         for _ in 0..random.below(4) {
             damage(&mut body, &mut random);
@@ -82,12 +92,17 @@ fn damaged_requests_are_refused_and_never_fail_the_server() {
         let answer = connection.try_ask("POST", &path, headers, &body);
         let answer = answer.unwrap_or_else(|error| {
             panic!(
-                "{number}: {error}: {path} {headers:?} {:?}\n{}",
+                "{seed} {number}: {error}: {path} {headers:?} {:?}\n{}",
                 String::from_utf8_lossy(&body),
                 serving.log()
             )
         });
-        assert!(answer.status < 500, "{number}: {} {path} {headers:?}: {}", answer.status, answer.text());
+        assert!(
+            answer.status < 500,
+            "{seed} {number}: {} {path} {headers:?}: {}",
+            answer.status,
+            answer.text()
+        );
         *statuses.entry(answer.status).or_insert(0) += 1;
         if answer.headers.get("connection").is_some_and(|value| value == "close") {
             connection = serving.connect();
@@ -99,6 +114,7 @@ fn damaged_requests_are_refused_and_never_fail_the_server() {
     );
     assert!(!serving.log().contains("panicked"), "{}", serving.log());
     broken_http(&serving);
+    damaged_messages(&serving, &name, requests / 10, &mut random);
     assert_eq!(serving.get("/ping").status, 200);
 }
 
@@ -126,6 +142,49 @@ fn damage(body: &mut Vec<u8>, random: &mut Random) {
             body.extend(copy);
         }
     }
+}
+
+/// A part of a message, with its field and length.
+fn part(field: u8, content: &[u8]) -> Vec<u8> {
+    let length = u8::try_from(content.len()).ok().filter(|length| *length < 128).expect("a short part");
+    [&[field << 3 | 2, length], content].concat()
+}
+
+/// Messages of gRPC with changes.
+fn damaged_messages(serving: &Serving, name: &str, messages: u64, random: &mut Random) {
+    let tensor = |contents: &[u8]| {
+        let head = [part(1, b"x"), part(2, b"FP64"), part(3, &[1, 5]), contents.to_vec()].concat();
+        [part(1, name.as_bytes()), part(5, &head)].concat()
+    };
+    let seeds = [
+        tensor(&part(5, &part(7, &[0; 40]))),
+        [tensor(&[]), part(7, &[0; 40])].concat(),
+        [tensor(&part(5, &part(8, b"a"))), part(4, &part(1, b"raw_score")), part(6, &part(1, b"predict"))]
+            .concat(),
+    ];
+    let mut connection = Http2::open(serving.grpc.expect("gRPC"), 1 << 20);
+    for number in 0..messages {
+        let mut message = random.of(&seeds).clone();
+        for _ in 0..random.below(4) {
+            damage(&mut message, random);
+        }
+        let mut framed = vec![0];
+        framed.extend(u32::try_from(message.len()).expect("a length").to_be_bytes());
+        framed.extend(&message);
+        if random.below(10) == 0 {
+            damage(&mut framed, random);
+        }
+        let stream = u32::try_from(2 * number + 1).expect("a stream");
+        let sent = connection.ask(stream, INFER, &GRPC, true);
+        sent.and_then(|()| connection.send(DATA, END_STREAM, stream, &framed)).expect("a message");
+        let ended = connection
+            .find(|frame| frame.stream == stream && (frame.flags & END_STREAM > 0 || frame.kind == RESET));
+        assert!(ended.is_ok(), "{number}: {ended:?} {message:?}\n{}", serving.log());
+    }
+    let answered = serving.metric("hydra_serve_requests_total", &[r#"protocol="grpc""#]);
+    assert!(answered > 0.0 && answered < messages as f64, "{answered}");
+    assert_eq!(serving.metric("hydra_serve_errors_total", &[r#"cause="internal""#]), 0.0);
+    assert!(!serving.log().contains("panicked"), "{}", serving.log());
 }
 
 /// What is not HTTP, too.

@@ -2,13 +2,14 @@
 
 use std::io::Read as _;
 use std::net::Shutdown;
+use std::process::Stdio;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use serde_json::json;
 
 use super::client::head;
-use super::process::{JSON, Serving, split};
+use super::process::{JSON, Serving, command, split};
 use super::{ROWS, expected};
 use crate::support::backends::fresh_name;
 use crate::support::binary::Project;
@@ -94,7 +95,13 @@ fn too_many_requests_and_connections_are_turned_away() {
     while serving.metric("hydra_serve_running_requests", &[]) < 1.0 {
         assert!(start.elapsed() < Duration::from_secs(25), "the request is not read");
     }
-    let refused = serving.invoke(&split(&ROWS));
+    // So can connections that the client has closed.
+    let refused = loop {
+        let answer = serving.invoke(&split(&ROWS));
+        if answer.status != 503 || start.elapsed() > Duration::from_secs(25) {
+            break answer;
+        }
+    };
     assert_eq!(refused.status, 429, "{}", refused.text());
     assert!(refused.headers.contains_key("retry-after"));
     assert_eq!(serving.get("/ping").status, 200);
@@ -106,13 +113,20 @@ fn too_many_requests_and_connections_are_turned_away() {
     let start = Instant::now();
     let refused = loop {
         let mut connection = serving.connect();
-        connection.stream().set_read_timeout(Some(Duration::from_millis(200))).expect("a timeout");
-        match connection.answer() {
-            Ok(answer) => break answer,
-            Err(_) => open.push(connection),
+        let answer = connection.ask("GET", "/", &[], b"");
+        if answer.status != 200 {
+            break answer;
         }
+        open.push(connection);
         assert!(open.len() <= 3 && start.elapsed() < Duration::from_secs(30), "{} connections", open.len());
     };
+    // Those beyond the limit are for probes.
+    for path in ["/ping", "/v2/health/live", "/v2/health/ready"] {
+        assert_eq!(serving.get(path).status, 200, "{path}");
+    }
+    for path in ["/metrics", "/v2"] {
+        assert_eq!(serving.get(path).status, 503, "{path}");
+    }
     assert_eq!(refused.status, 503);
     drop(open);
     let start = Instant::now();
@@ -120,6 +134,33 @@ fn too_many_requests_and_connections_are_turned_away() {
         assert!(start.elapsed() < Duration::from_secs(10), "no connection became free");
     }
     assert!(serving.metric("hydra_serve_refused_connections_total", &[]) >= 1.0);
+}
+
+#[test]
+fn connections_leave_open_files_for_other_things() {
+    let project = Project::new(None, &fresh_name("files"));
+    let server = command(&project, &["--model-file", &model("regression")], &[]);
+    let mut limited = std::process::Command::new("sh");
+    limited
+        .args(["-c", r#"ulimit -n 300 && exec "$0" "$@""#])
+        .arg(server.get_program())
+        .args(server.get_args());
+    limited.env_clear().current_dir(project.path()).stdin(Stdio::null()).stdout(Stdio::null());
+    let serving = Serving::run(limited);
+    let open: Vec<_> = (0..280)
+        .map(|_| {
+            let mut connection = serving.connect();
+            let _ = connection.send(b"GET / HTTP/1.1\r\nx-");
+            connection
+        })
+        .collect();
+    let start = Instant::now();
+    while serving.connect().try_ask("GET", "/ping", &[], b"").map_or(true, |answer| answer.status != 200) {
+        assert!(start.elapsed() < Duration::from_secs(5), "{}", serving.log());
+    }
+    drop(open);
+    assert!(serving.log().contains("the limit of open files"), "{}", serving.log());
+    assert!(!serving.log().contains("cannot accept a connection"), "{}", serving.log());
 }
 
 #[test]

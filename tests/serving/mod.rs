@@ -2,15 +2,17 @@
 
 mod access;
 mod canary;
-mod client;
+pub mod client;
 mod ends;
 mod follow;
 mod hostile;
+mod http2;
 mod limits;
 mod outage;
-mod process;
+pub mod process;
 mod protocols;
 mod shadow;
+mod stalls;
 
 use hydra_lightgbm::{Matrix, Model, Prediction};
 use hydra_registry::{Alias, ModelRegistry, OpenOptions};
@@ -56,11 +58,15 @@ fn expected(case: &str) -> Vec<f64> {
 
 /// The registry of a project in its own database, for what no command does.
 async fn registry(project: &Project) -> ModelRegistry {
+    registry_at(&format!("sqlite:///{}", project.path().join("mlflow.db").display()), project).await
+}
+
+/// The registry of a project in a store.
+async fn registry_at(tracking_uri: &str, project: &Project) -> ModelRegistry {
     let text = std::fs::read_to_string(project.path().join("hydra.toml")).expect("hydra.toml");
     let name = text.split('"').nth(1).expect("a name").to_owned();
-    let database = project.path().join("mlflow.db");
     let options = OpenOptions::new()
-        .with_tracking_uri(format!("sqlite:///{}", database.display()))
+        .with_tracking_uri(tracking_uri)
         .with_cache_dir(env!("CARGO_TARGET_TMPDIR"))
         .with_actor("tester")
         .with_model(name);

@@ -51,7 +51,11 @@ impl Serving {
 
     /// Starts a server and waits until it listens.
     pub fn begin(project: &Project, args: &[&str], variables: &[(&str, &str)]) -> Self {
-        let mut command = command(project, args, variables);
+        Self::run(command(project, args, variables))
+    }
+
+    /// Runs a command that starts a server, and waits until it listens.
+    pub fn run(mut command: Command) -> Self {
         let mut child = command.stderr(Stdio::piped()).spawn().expect("the server starts");
         let log: Arc<Mutex<Vec<String>>> = Arc::default();
         let mut lines = BufReader::new(child.stderr.take().expect("its stderr")).lines();

@@ -145,3 +145,49 @@ fn the_clients_of_triton_are_answered() {
         assert_eq!(*predictions, json!(expected("regression")), "{way}");
     }
 }
+
+/// KServe's own clients: both of its protocols over HTTP, and gRPC.
+#[test]
+#[ignore = "installs KServe's client; `cargo xtask test --all` runs it"]
+fn the_clients_of_kserve_are_answered() {
+    let project = project(&["regression"]);
+    let serving = Serving::start(&project, &["--grpc", "127.0.0.1:0"]);
+    let name = serving.model()["name"].as_str().expect("a name").to_owned();
+    let (http, grpc) = (serving.http.to_string(), serving.grpc.expect("an address of gRPC").to_string());
+    let said = python::ask("kserve", "kserve_client.py", &[&http, &grpc, &name, &json!(ROWS).to_string()]);
+    let ways = said.as_object().expect("an object");
+    assert_eq!(ways.len(), 5, "{said}");
+    for (way, predictions) in ways {
+        assert_eq!(*predictions, json!(expected("regression")), "{way}");
+    }
+}
+
+/// SageMaker's rules for containers, as a script.
+#[test]
+fn the_rules_of_sagemaker_hold() {
+    let (binary, rows) = (env!("CARGO_BIN_EXE_hydra-registry"), json!(ROWS).to_string());
+    let found = python::ask(NEWEST, "sagemaker.py", &[binary, &model("regression"), &rows]);
+    let expected = json!(expected("regression"));
+    assert_eq!((&found["json"], &found["csv"]), (&expected, &expected), "{found}");
+    assert_eq!(found["large"], expected[0], "{found}");
+}
+
+#[test]
+fn options_say_what_requests_cannot() {
+    let project = Project::new(None, &fresh_name("options"));
+    let plain = model("binary_cat");
+    let row = json!({"dataframe_records": [{"num": 1, "city": "Bonn", "tier": 20, "zeros": 0}]});
+    let serving = Serving::start(&project, &["--model-file", &plain]);
+    let refused = serving.invoke(&row);
+    assert_eq!(refused.status, 400, "{}", refused.text());
+    assert!(serving.metric("hydra_serve_errors_total", &[r#"cause="categories""#]) > 0.0);
+    let told = Serving::start(&project, &["--model-file", &plain, "--categories", "city,tier"]);
+    assert_eq!(told.invoke(&row).status, 200);
+    let wrong = ["--model-file", &plain, "--categories", "nowhere"];
+    let output = super::process::command(&project, &wrong, &[]).output().expect("it ends");
+    assert_eq!(output.status.code(), Some(2), "{}", String::from_utf8_lossy(&output.stderr));
+    // A model that knows its categories needs none.
+    let file = model("regression");
+    let serving = Serving::start(&project, &["--model-file", &file, "--categories", "city", "--nan", "bare"]);
+    assert_eq!(serving.invoke(&split(&ROWS)).json()["predictions"], json!(expected("regression")));
+}

@@ -5,6 +5,7 @@ pub mod binary;
 pub mod postgres;
 pub mod proxy;
 pub mod python;
+pub mod registry;
 pub mod server;
 
 use std::path::{Path, PathBuf};

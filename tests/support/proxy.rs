@@ -52,6 +52,9 @@ struct State {
     one_in: u64,
     refused: Option<(&'static str, u16)>,
     answered: Option<(&'static str, String)>,
+    stalled: Option<&'static str>,
+    /// By how many milliseconds the dates of answers are wrong.
+    dates_by: i64,
 }
 
 #[derive(Debug)]
@@ -99,6 +102,11 @@ impl Proxy {
         self.state().answered = Some((part, json.to_owned()));
     }
 
+    /// Makes the dates of all answers wrong by so many milliseconds.
+    pub fn shift_dates(&self, by: i64) {
+        self.state().dates_by = by;
+    }
+
     /// Injects a fault of a random kind into one request of `count`, at random.
     pub fn spoil_at_random(&self, count: u64) {
         self.state().one_in = count;
@@ -107,6 +115,11 @@ impl Proxy {
     /// Answers every request whose method and path contain `part` with this status; the server never sees them.
     pub fn refuse(&self, part: &'static str, status: u16) {
         self.state().refused = Some((part, status));
+    }
+
+    /// Does not answer requests whose method and path contain `part` until it is called with another one.
+    pub fn stall(&self, part: Option<&'static str>) {
+        self.state().stalled = part;
     }
 
     /// The number of sequential round trips since the last call: the longest sequence in which each request was sent
@@ -145,21 +158,25 @@ fn random_fault(one_in: u64) -> Option<Fault> {
 fn hand_on(mut client: &TcpStream, server: &str, shared: &Mutex<State>) -> std::io::Result<()> {
     let Some(request) = read_request(client)? else { return Ok(()) };
     let lock = || shared.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-    let (index, delay, fault, own) = {
+    let (index, line, delay, fault, own, dates_by) = {
         let mut state = lock();
         let line = String::from_utf8_lossy(request.split(|byte| *byte == b'\r').next().unwrap_or_default());
         let line =
             line.split(['?', ' ']).take(2).collect::<Vec<_>>().join(" ").replace("/api/2.0/mlflow/", "");
         let refused = state.refused.filter(|(part, _)| line.contains(part));
-        state.seen.push(Seen { line, from: Instant::now(), to: None, answered: 0 });
+        state.seen.push(Seen { line: line.clone(), from: Instant::now(), to: None, answered: 0 });
         let index = state.seen.len() - 1;
         let fault = state.fault.filter(|(at, _)| *at == index).map(|(_, fault)| fault);
         let fault = fault.or_else(|| random_fault(state.one_in));
         let own = state.answered.as_ref().filter(|(part, _)| state.seen[index].line.contains(part));
         let own = own.map(|(_, json)| json.clone());
-        (index, state.delay, fault.or(refused.map(|(_, status)| Fault::Answered(status))), own)
+        let fault = fault.or(refused.map(|(_, status)| Fault::Answered(status)));
+        (index, line, state.delay, fault, own, state.dates_by)
     };
     thread::sleep(delay);
+    while lock().stalled.is_some_and(|part| line.contains(part)) {
+        thread::sleep(Duration::from_millis(20));
+    }
     let forward = || -> std::io::Result<Vec<u8>> {
         if let Some(json) = &own {
             let length = json.len();
@@ -170,7 +187,7 @@ fn hand_on(mut client: &TcpStream, server: &str, shared: &Mutex<State>) -> std::
         upstream.write_all(&request)?;
         let mut answer = Vec::new();
         upstream.read_to_end(&mut answer)?;
-        Ok(answer)
+        Ok(if dates_by == 0 { answer } else { with_date(&answer, dates_by) })
     };
     let status =
         |status: u16| format!("HTTP/1.1 {status} Spoiled\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
@@ -195,6 +212,18 @@ fn hand_on(mut client: &TcpStream, server: &str, shared: &Mutex<State>) -> std::
     }
     client.write_all(&answer)?;
     client.shutdown(Shutdown::Both)
+}
+
+/// The answer with a date that is wrong by so many milliseconds.
+fn with_date(answer: &[u8], by: i64) -> Vec<u8> {
+    let end = answer.windows(4).position(|bytes| bytes == b"\r\n\r\n").expect("the end of the head");
+    let head = String::from_utf8_lossy(&answer[..end]).into_owned();
+    let others = head.split("\r\n").filter(|line| !line.to_ascii_lowercase().starts_with("date:"));
+    let wrong = jiff::Timestamp::now() + jiff::SignedDuration::from_millis(by);
+    let date =
+        jiff::fmt::rfc2822::DateTimePrinter::new().timestamp_to_rfc9110_string(&wrong).expect("a date");
+    let head: Vec<&str> = others.collect();
+    [format!("{}\r\ndate: {date}", head.join("\r\n")).as_bytes(), &answer[end..]].concat()
 }
 
 /// Serves each connection to a free port on a thread of its own, and returns `http://127.0.0.1:port`. The threads end with the process.

@@ -22,18 +22,18 @@ struct Program {
 /// The packages that build LightGBM's C++.
 const CPP: [&str; 4] = ["lightgbm3", "lightgbm3-sys", "cmake", "bindgen"];
 
-const PROGRAMS: [Program; 6] = [
+const PROGRAMS: [Program; 7] = [
     Program {
         what: "scores a model file",
         selection: &["-p", "hydra-lightgbm", "--no-default-features"],
         most: 45,
-        without: &["wasmtime", "clap", "reqwest", "tokio", "parquet"],
+        without: &["wasmtime", "clap", "reqwest", "tokio", "parquet", "ring", "hydra-trust"],
     },
     Program {
         what: "scores Arrow batches with a model file",
         selection: &["-p", "hydra-lightgbm", "--no-default-features", "--features", "arrow"],
         most: 80,
-        without: &["wasmtime", "clap", "reqwest", "tokio", "parquet"],
+        without: &["wasmtime", "clap", "reqwest", "tokio", "parquet", "ring", "hydra-trust"],
     },
     Program {
         what: "reads evaluations",
@@ -45,7 +45,13 @@ const PROGRAMS: [Program; 6] = [
         what: "loads the champion from a server and scores",
         selection: &["-p", "hydra-models", "--no-default-features", "--features", "rest"],
         most: 190,
-        without: &["wasmtime", "clap", "parquet", "rusqlite"],
+        without: &["wasmtime", "clap", "parquet", "rusqlite", "hydra-trust"],
+    },
+    Program {
+        what: "checks signatures",
+        selection: &["-p", "hydra-trust", "--no-default-features"],
+        most: 45,
+        without: &["wasmtime", "clap", "reqwest", "tokio", "hydra-lightgbm", "hydra-mlflow"],
     },
     Program {
         what: "is the command line without training",
@@ -62,9 +68,10 @@ const PROGRAMS: [Program; 6] = [
 ];
 
 /// Each crate, and the crates of this workspace that it may depend on, directly or indirectly.
-const ARROWS: [(&str, &[&str]); 14] = [
+const ARROWS: [(&str, &[&str]); 17] = [
     ("hydra-base", &[]),
     ("hydra-ledger-rules", &[]),
+    ("hydra-trust", &["hydra-base"]),
     ("hydra-guest-cargo", &[]),
     ("hydra-lightgbm", &["hydra-base"]),
     ("hydra-training", &["hydra-base", "hydra-lightgbm"]),
@@ -75,6 +82,8 @@ const ARROWS: [(&str, &[&str]); 14] = [
     ("hydra-policy", &["hydra-base", "hydra-guest-cargo"]),
     ("hydra-policy-kit", &["hydra-base", "hydra-guest-cargo", "hydra-policy"]),
     ("hydra-lifecycle", LIFECYCLE),
+    ("hydra-notify", ABOVE_REGISTRY),
+    ("hydra-page", ABOVE_REGISTRY),
     ("hydra-registry", REGISTRY),
     ("hydra-serve", SERVE),
 ];
@@ -89,6 +98,21 @@ const LIFECYCLE: &[&str] = &[
     "hydra-mlflow",
     "hydra-models",
     "hydra-policy",
+    "hydra-trust",
+];
+
+const ABOVE_REGISTRY: &[&str] = &[
+    "hydra-base",
+    "hydra-evaluation",
+    "hydra-guest-cargo",
+    "hydra-ledger-rules",
+    "hydra-lifecycle",
+    "hydra-lightgbm",
+    "hydra-mlflow",
+    "hydra-models",
+    "hydra-policy",
+    "hydra-registry",
+    "hydra-trust",
 ];
 
 const REGISTRY: &[&str] = &[
@@ -101,6 +125,7 @@ const REGISTRY: &[&str] = &[
     "hydra-mlflow",
     "hydra-models",
     "hydra-policy",
+    "hydra-trust",
 ];
 
 const SERVE: &[&str] = &[
@@ -112,9 +137,12 @@ const SERVE: &[&str] = &[
     "hydra-lightgbm",
     "hydra-mlflow",
     "hydra-models",
+    "hydra-notify",
+    "hydra-page",
     "hydra-policy",
     "hydra-registry",
     "hydra-tables",
+    "hydra-trust",
 ];
 
 /// Prints the number of packages that each program depends on. Fails if a program depends on too many or on a forbidden

@@ -1,6 +1,7 @@
 //! `cargo xtask`: set-up, demo, tests and benchmarks of hydra-registry. Set-up installs all tools they need.
 
 mod bench;
+mod debian;
 mod demo;
 mod dist;
 mod layers;

@@ -9,7 +9,7 @@ use std::process::Command;
 use anyhow::{Context, Result, bail};
 
 use crate::shell::{capture, say, step};
-use crate::{paths, python, wheel};
+use crate::{debian, paths, python, wheel};
 
 /// The MLflow release that tests and demo use.
 pub const MLFLOW: &str = "mlflow-3.17.2";
@@ -54,7 +54,7 @@ impl Scope {
             Self::Wheel => vec![wheel::TOOLS],
             Self::Release => vec![wheel::TOOLS, wheel::ZIG],
             Self::Test => vec![MLFLOW, "moto", wheel::TOOLS, python::ENVIRONMENT],
-            Self::All => [MLFLOW, "moto", "postgres", "serving"]
+            Self::All => [MLFLOW, "moto", "oras", "postgres", "serving", "kserve"]
                 .into_iter()
                 .chain([wheel::TOOLS, wheel::ZIG, python::ENVIRONMENT, python::DISTRIBUTED])
                 .chain(OLDER_MLFLOWS)
@@ -75,6 +75,9 @@ pub fn run(scope: Scope) -> Result<()> {
         if paths::requirements(name).exists() {
             environment(&python, name)?;
         }
+    }
+    if scope == Scope::All {
+        debian::unpack(debian::REGISTRY)?;
     }
     Ok(())
 }

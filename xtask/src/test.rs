@@ -37,14 +37,14 @@ pub fn run(flags: &[String]) -> Result<()> {
     ));
     if all {
         say(format!(
-            "         and {MLFLOW} on PostgreSQL, with artifacts in S3; generated guests; the servers {}; the published wheel on \
-             Python {}; Spark, Ray, Dask, DuckDB and DataFusion; the source distribution",
+            "         and {MLFLOW} on PostgreSQL, with artifacts in S3; generated guests; the servers {}; a real OCI registry; the published wheel on \
+             Python {}; Spark, Ray, Dask, DuckDB and DataFusion; the source distribution; the pages in Chromium",
             OLDER_MLFLOWS.join(", "),
             interpreters.join(", ")
         ));
     } else {
         say(format!(
-            "not covered (cargo xtask test --all): {}, PostgreSQL, guests in other languages, long races, every fault, the published wheel, Spark and Ray",
+            "not covered (cargo xtask test --all): {}, PostgreSQL, guests in other languages, long races, every fault, a real OCI registry, the published wheel, Spark and Ray, the pages in a browser",
             OLDER_MLFLOWS.join(", ")
         ));
     }

@@ -18,9 +18,11 @@ pub mod sha256;
 pub mod testing;
 pub mod text;
 pub mod time;
+#[cfg(feature = "tls")]
+pub mod tls;
 
 #[cfg(feature = "runtime")]
-pub use blocking::blocking;
+pub use blocking::{blocking, yielding};
 pub use error::{Error, ErrorCategory, ErrorKind, Result};
 pub use jitter::jitter;
 pub use policy_identity::PolicyIdentity;

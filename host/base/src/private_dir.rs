@@ -43,6 +43,15 @@ pub fn check(_: &Path, _: &str) -> Result<()> {
     Ok(())
 }
 
+/// Writes the file `name` in a directory that exists: whole, or not at all.
+#[cfg(feature = "files")]
+pub fn write_whole(directory: &Path, name: &str, bytes: &[u8]) -> io::Result<()> {
+    let mut file = tempfile::NamedTempFile::new_in(directory)?;
+    io::Write::write_all(&mut file, bytes)?;
+    file.persist(directory.join(name)).map_err(|error| error.error)?;
+    Ok(())
+}
+
 #[cfg(all(test, unix))]
 mod tests {
     use std::os::unix::fs::PermissionsExt as _;

@@ -9,12 +9,13 @@ use std::path::Path;
 
 use crate::error::{Error, ErrorKind, Result};
 
-/// Opens a regular file. [`ErrorKind::NotAFile`] for a pipe, a device or a socket, also behind a link; `unreadable` makes the error of
-/// everything else that fails.
+/// Opens a regular file. [`ErrorKind::NotAFile`] for a pipe, a device or a socket, also behind a link, and for a file that the system
+/// makes up as it is read; `unreadable` makes the error of everything else that fails.
 pub fn open(path: &Path, unreadable: impl Fn(io::Error) -> Error) -> Result<File> {
     let found = fs::metadata(path).map_err(&unreadable)?;
     // Opening a directory does not wait, and the error of reading it names it. `/dev/null` stands for an empty file.
-    if !found.is_file() && !found.is_dir() && path != Path::new("/dev/null") {
+    let is_special = !found.is_file() && !found.is_dir() && path != Path::new("/dev/null");
+    if is_special || (found.is_file() && found.len() == 0 && is_made_up(path)) {
         return Err(Error::new(ErrorKind::NotAFile, "the path does not name a regular file")
             .with_context("path", path.display())
             .with_hint("copy its content to a file, and name that file"));
@@ -22,18 +23,30 @@ pub fn open(path: &Path, unreadable: impl Fn(io::Error) -> Error) -> Result<File
     File::open(path).map_err(unreadable)
 }
 
-/// The bytes of a regular file; fails like [`open`].
-pub fn read(path: &Path, unreadable: impl Fn(io::Error) -> Error) -> Result<Vec<u8>> {
+/// Whether the system makes up the content of the file as it is read, which may never end, as that of `/proc/kmsg`. Such a file
+/// calls itself regular and empty.
+fn is_made_up(path: &Path) -> bool {
+    fs::canonicalize(path).is_ok_and(|path| path.starts_with("/proc") || path.starts_with("/sys"))
+}
+
+/// The bytes of a regular file; fails like [`open`], and with [`ErrorKind::FileSize`] for more than `most` bytes.
+pub fn read(path: &Path, most: u64, unreadable: impl Fn(io::Error) -> Error) -> Result<Vec<u8>> {
     let mut bytes = Vec::new();
-    open(path, &unreadable)?.read_to_end(&mut bytes).map_err(unreadable)?;
+    // One byte more than there may be shows that there are too many.
+    let mut file = open(path, &unreadable)?.take(most.saturating_add(1));
+    file.read_to_end(&mut bytes).map_err(unreadable)?;
+    if bytes.len() as u64 > most {
+        return Err(Error::new(ErrorKind::FileSize, format!("the file has more than {most} bytes"))
+            .with_context("path", path.display())
+            .with_hint("check that the path names the right file"));
+    }
     Ok(bytes)
 }
 
-/// The text of a regular file; fails like [`open`], and for text that is not UTF-8.
-pub fn read_text(path: &Path, unreadable: impl Fn(io::Error) -> Error) -> Result<String> {
-    let mut text = String::new();
-    open(path, &unreadable)?.read_to_string(&mut text).map_err(unreadable)?;
-    Ok(text)
+/// The text of a regular file; fails like [`read`], and for text that is not UTF-8.
+pub fn read_text(path: &Path, most: u64, unreadable: impl Fn(io::Error) -> Error) -> Result<String> {
+    let bytes = read(path, most, &unreadable)?;
+    String::from_utf8(bytes).map_err(|error| unreadable(io::Error::new(io::ErrorKind::InvalidData, error)))
 }
 
 #[cfg(all(test, unix))]
@@ -47,16 +60,19 @@ mod tests {
         let path = |name: &str| root.path().join(name);
         fs::write(path("file"), "text").unwrap();
         std::os::unix::fs::symlink(path("file"), path("link")).unwrap();
-        assert_eq!(read_text(&path("file"), unreadable).unwrap(), "text");
-        assert_eq!(read(&path("link"), unreadable).unwrap(), b"text");
-        assert_eq!(read(&path("none"), unreadable).unwrap_err().kind(), ErrorKind::Storage);
-        assert_eq!(read(root.path(), unreadable).unwrap_err().kind(), ErrorKind::Storage);
+        assert_eq!(read_text(&path("file"), 4, unreadable).unwrap(), "text");
+        assert_eq!(read(&path("link"), 4, unreadable).unwrap(), b"text");
+        assert_eq!(read(&path("none"), 4, unreadable).unwrap_err().kind(), ErrorKind::Storage);
+        assert_eq!(read(root.path(), 4, unreadable).unwrap_err().kind(), ErrorKind::Storage);
+        let error = read(&path("file"), 3, unreadable).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::FileSize, "{error:?}");
         let made = std::process::Command::new("mkfifo").arg(path("pipe")).status().unwrap();
         assert!(made.success());
         std::os::unix::fs::symlink(path("pipe"), path("link to a pipe")).unwrap();
-        assert_eq!(read(Path::new("/dev/null"), unreadable).unwrap(), b"");
-        for special in [path("pipe"), path("link to a pipe"), "/dev/zero".into()] {
-            let error = read(&special, unreadable).unwrap_err();
+        assert_eq!(read(Path::new("/dev/null"), 4, unreadable).unwrap(), b"");
+        for special in [path("pipe"), path("link to a pipe"), "/dev/zero".into(), "/proc/self/status".into()]
+        {
+            let error = read(&special, 4, unreadable).unwrap_err();
             assert_eq!(error.kind(), ErrorKind::NotAFile, "{error:?}");
         }
     }

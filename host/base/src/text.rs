@@ -94,6 +94,14 @@ pub fn listed<S: AsRef<str>>(names: &[S]) -> String {
     if rest.is_empty() { quoted } else { format!("{quoted} and {} more", rest.len()) }
 }
 
+/// A word as a shell reads it: as it is, or in single quotes.
+#[must_use]
+pub fn shell_word(word: &str) -> String {
+    let is_plain = |sign: char| sign.is_alphanumeric() || "_./:%+=-,~@".contains(sign);
+    let is_bare = !word.is_empty() && !word.starts_with('~') && word.chars().all(is_plain);
+    if is_bare { word.to_owned() } else { format!("'{}'", word.replace('\'', r"'\''")) }
+}
+
 /// Replaces each unprintable character from U+007F on in a JSON text by a `\u` escape. The meaning stays the same, but
 /// readers of lines do not split the text and terminals do not interpret it.
 ///
@@ -176,6 +184,13 @@ mod tests {
         assert!(listed(&names(20)).ends_with("f18, f19"));
         assert!(listed(&names(27)).ends_with("f18, f19 and 7 more"));
         assert_eq!(listed(&["a\u{202e}b", &"x".repeat(100)]), format!("a\u{fffd}b, {}…", "x".repeat(80)));
+    }
+
+    #[test]
+    fn words_are_quoted_for_a_shell() {
+        let words = ["churn", "models/a:b", "", "a b", "it's", "$(x)", "~ann"];
+        let quoted = ["churn", "models/a:b", "''", "'a b'", r"'it'\''s'", "'$(x)'", "'~ann'"];
+        assert_eq!(words.map(shell_word), quoted);
     }
 
     #[test]

@@ -5,14 +5,14 @@ use clap::{ArgMatches, CommandFactory as _};
 use clap::parser::ValueSource;
 
 use crate::args::{Cli, REPEATED};
-use hydra_base::text::printable;
+use hydra_base::text::{printable, shell_word};
 use hydra_mlflow::uri::redact;
 
 /// Options that say which registry and model a command is about.
 const PLACE: [&str; 4] = ["config", "tracking-uri", "registry-uri", "model"];
 
-/// Names of commands that texts use otherwise, too: for an alias, and for the policy of `hydra.toml`.
-const AMBIGUOUS: [&str; 2] = ["champion", "policy"];
+/// Names of commands that texts use otherwise, too: for an alias, and for the model and the policy of `hydra.toml`.
+const AMBIGUOUS: [&str; 3] = ["champion", "model", "policy"];
 
 /// The program's name, as texts write it.
 const PROGRAM: &str = "hydra-registry ";
@@ -42,14 +42,14 @@ impl Again {
                 let has_secret = option.ends_with("-uri") && redact(value) != *value;
                 !value.is_empty() && !has_secret && is_printable(value)
             });
-            options.extend(shown.map(|value| (*option, quoted(value))));
+            options.extend(shown.map(|value| (*option, shell_word(value))));
         }
         Self { options }
     }
 
     /// The option that selects a model; none if its name is not printable.
     pub fn on_model(name: &str) -> Self {
-        let option = is_printable(name).then(|| ("model", quoted(name)));
+        let option = is_printable(name).then(|| ("model", shell_word(name)));
         Self { options: option.into_iter().collect() }
     }
 
@@ -110,12 +110,6 @@ fn after_word(text: &str) -> Option<&str> {
 
 fn is_printable(text: &str) -> bool {
     printable(text) == text
-}
-
-/// A word that a shell reads as it is.
-fn quoted(word: &str) -> String {
-    let is_plain = |sign: char| sign.is_alphanumeric() || "_./:%+=-,~@".contains(sign);
-    if word.chars().all(is_plain) { word.to_owned() } else { format!("'{}'", word.replace('\'', r"'\''")) }
 }
 
 #[cfg(test)]

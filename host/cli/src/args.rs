@@ -1,8 +1,12 @@
 //! The command-line arguments.
 
+mod config;
+mod copy;
 mod history;
+mod notify;
 mod repeated;
 mod serve;
+mod versions;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -11,11 +15,14 @@ use std::time::Duration;
 use clap::builder::{OsStringValueParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::ExitStatus;
 pub(crate) use crate::evaluate::{EvaluateArgs, MeasureArgs};
-pub use crate::policy::PolicyCommand;
+pub use crate::policy::{ModelCommand, PolicyCommand};
 pub use crate::predict::PredictArgs;
 use crate::selector::ModelArgs;
 use crate::time::{parse_time, span};
+pub use config::{CompletionsArgs, ConfigCommand};
+pub use copy::CopyArgs;
 pub use history::{ExportArgs, HistoryArgs, HistoryCommand, ShowEntryArgs, VerifyArgs};
 use hydra_base::Timestamp;
 use hydra_base::names::Version;
@@ -23,13 +30,15 @@ use hydra_base::pattern::NamePattern;
 use hydra_mlflow::environment;
 use hydra_mlflow::uri::GivenUri;
 use hydra_registry::Head;
+pub use notify::NotifyCommand;
 pub use repeated::{REPEATED, gathered};
-pub use serve::{LogFormat, ServeArgs};
+pub use serve::{LogFormat, Nan, ServeArgs};
+pub use versions::{DiffArgs, ListArgs, ShowArgs};
 
 /// The champion lifecycle of LightGBM models on MLflow: log candidates, promote and roll back by a sandboxed policy,
 /// and predict with the champion.
 #[derive(Debug, Parser)]
-#[command(name = "hydra-registry", version, max_term_width = 110, after_help = AFTER_HELP)]
+#[command(name = "hydra-registry", version, long_version = LONG_VERSION, max_term_width = 110, after_help = after_help())]
 pub struct Cli {
     /// Options of every command.
     #[command(flatten)]
@@ -40,8 +49,25 @@ pub struct Cli {
     pub command: Command,
 }
 
+/// The version with what it was built from, and the contracts that it knows.
+const LONG_VERSION: &str = concat!(
+    env!("CARGO_PKG_VERSION"),
+    "\ncommit:   ",
+    env!("HYDRA_COMMIT"),
+    "\nengine:   wasmtime ",
+    env!("HYDRA_ENGINE_VERSION"),
+    "\ncontract: hydra:lifecycle@0.2, 0.1\nledger:   schema 2, 1"
+);
+
+/// What follows the options of the program.
+fn after_help() -> String {
+    let status =
+        |(status, meaning, _): &(ExitStatus, &str, &str)| format!("  {}  {meaning}\n", status.code());
+    let statuses: String = ExitStatus::TABLE.iter().map(status).collect();
+    format!("Exit status:\n{statuses}\n{AFTER_HELP}")
+}
+
 const AFTER_HELP: &str = "\
-Exit status: 0 done or nothing to do, 1 rejected by the policy, 2 error, 3 the policy holds.
 Precedence of settings: flags, environment (MLFLOW_*, HYDRA_*), hydra.toml in the project root.
 Only data goes to stdout, so `hydra-registry --output json champion | jq .version` works.";
 
@@ -61,13 +87,13 @@ pub struct GlobalArgs {
     #[arg(long, global = true, env = environment::MODEL, value_name = "NAME", hide_env_values = true)]
     pub model: Option<String>,
 
-    /// The policy component that decides [default: the embedded one]; of several, all must approve, and the
-    /// first one moves the aliases
-    #[arg(long = "policy", global = true, env = environment::POLICY, value_name = "[NAME=]FILE", hide_env_values = true)]
+    /// The policy component that decides [default: the active policy of the model, else the embedded one]; of several, all must
+    /// approve, and the first one moves the aliases
+    #[arg(long = "policy", global = true, env = environment::POLICY, value_name = "[NAME=]FILE[@sha256:DIGEST]|oci://…", hide_env_values = true)]
     pub policies: Vec<OsString>,
 
     /// One more policy, whose answer is recorded and does not count
-    #[arg(long = "monitor", global = true, value_name = "[NAME=]FILE")]
+    #[arg(long = "monitor", global = true, value_name = "[NAME=]FILE|oci://…")]
     pub monitors: Vec<OsString>,
 
     /// A setting of the policy, which `policy inspect` lists; NAME.KEY for one of several policies, named after its file
@@ -78,12 +104,16 @@ pub struct GlobalArgs {
     #[arg(long = "budget", global = true, value_name = "[NAME.]LIMIT=VALUE")]
     pub budget: Vec<String>,
 
+    /// Ask OCI registries on other machines without TLS, and then without credentials [default: HYDRA_OCI_PLAIN_HTTP]
+    #[arg(long, global = true)]
+    pub oci_plain_http: bool,
+
     /// How far this machine's clock may be from the server's, or behind the newest entry in a local store, before decisions are
     /// refused [default: 60s]
     #[arg(long, global = true, env = environment::CLOCK_TOLERANCE, value_name = "TIME", hide_env_values = true)]
     pub clock_tolerance: Option<String>,
 
-    /// The format of reports: text for people or JSON for programs
+    /// The format of reports and messages: text for people, JSON for programs, or a JSON document on each line
     #[arg(
         long,
         global = true,
@@ -103,6 +133,10 @@ pub struct GlobalArgs {
     /// policy, as long as their work and their transfers take]
     #[arg(long, global = true, value_name = "SPAN", value_parser = span)]
     pub timeout: Option<Duration>,
+
+    /// Show long output as it is; otherwise HYDRA_PAGER or PAGER shows it on a terminal [default pager: less]
+    #[arg(long, global = true)]
+    pub no_pager: bool,
 
     /// Log more to stderr (-v, -vv, -vvv)
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
@@ -126,6 +160,21 @@ pub enum OutputFormat {
     Text,
     /// For programs; every document has a `schema` field.
     Json,
+    /// For programs that read line by line: each document on one line, and a document for each item of `list` and `history`.
+    Jsonl,
+}
+
+/// The format that a command line asks for, even if it cannot be read otherwise; else that of `HYDRA_OUTPUT`.
+pub fn wanted_format(args: &[OsString]) -> OutputFormat {
+    let words = args.iter().skip(1).map(|word| word.to_string_lossy()).take_while(|word| word != "--");
+    let words: Vec<_> = words.collect();
+    let mut given = words.iter().enumerate().filter_map(|(at, word)| match word.strip_prefix("--output") {
+        Some("") => words.get(at + 1).map(ToString::to_string),
+        Some(value) => value.strip_prefix('=').map(ToOwned::to_owned),
+        None => None,
+    });
+    let named = given.next_back().or_else(|| std::env::var(environment::OUTPUT).ok());
+    named.and_then(|name| OutputFormat::from_str(&name, false).ok()).unwrap_or_default()
 }
 
 /// The commands.
@@ -149,8 +198,12 @@ pub enum Command {
     Champion(ChampionArgs),
     /// List every version with its aliases, newest first
     List(ListArgs),
-    /// Show a version: its run, its tags and its model
+    /// Show a version: its run, its tags, its model, its evaluations and the decisions about it
     Show(ShowArgs),
+    /// Show what differs between two versions
+    Diff(DiffArgs),
+    /// Copy a version with its evidence to another store, such as from staging to production
+    Copy(CopyArgs),
     /// Write the model file of a version
     Download(DownloadArgs),
     /// Predict with the champion, or another version
@@ -165,12 +218,35 @@ pub enum Command {
     Status(StatusArgs),
     /// Find problems and show the remedy for each
     Doctor(DoctorArgs),
-    /// Create, build, test and measure policies
+    /// Tell the receivers in hydra.toml what was recorded
+    #[command(subcommand)]
+    Notify(NotifyCommand),
+    /// Show and check the settings
+    #[command(subcommand)]
+    Config(ConfigCommand),
+    /// Write what a shell needs to complete commands
+    Completions(CompletionsArgs),
+    /// Create, build, test and measure policies, and activate them
     #[command(subcommand)]
     Policy(PolicyCommand),
+    /// Sign the models of versions, and show who signed them
+    #[command(subcommand)]
+    Model(ModelCommand),
 }
 
 impl Command {
+    /// Whether it may record something in the ledger of the model.
+    #[must_use]
+    pub fn records(&self) -> bool {
+        match self {
+            Self::Promote(args) => !args.decision.dry_run,
+            Self::Rollback(args) => !args.decision.dry_run,
+            Self::Nominate(_) | Self::Approve(_) | Self::Quarantine(_) | Self::Release(_) => true,
+            Self::Doctor(args) => args.fix && args.models.is_none(),
+            _ => false,
+        }
+    }
+
     /// The longest time that the command may take, unless the user sets another: none for commands that compute and transfer
     /// files, whose requests have limits of their own.
     #[must_use]
@@ -180,8 +256,10 @@ impl Command {
             | Self::Predict(_)
             | Self::Evaluate(_)
             | Self::Download(_)
+            | Self::Copy(_)
             | Self::Policy(_)
             | Self::Serve(_) => None,
+            Self::History(args) if args.follow => None,
             _ => Some(Duration::from_hours(1)),
         }
     }
@@ -281,7 +359,7 @@ Examples:
 
 The former champion becomes archived, unless the policy decides otherwise. A version whose model cannot be loaded does
 not become champion: its files are gone or damaged, or it is not a LightGBM model.
-Exit status: 0 promoted, staged or already champion, 1 rejected, 2 error, 3 the policy holds.";
+Exit status: 0 promoted, staged or already champion, 1 rejected, 3 the policy holds; 2, 4 and 5 are errors.";
 
 /// Arguments of `rollback`.
 #[derive(Debug, Args)]
@@ -309,7 +387,7 @@ Examples:
 `champion` and `archived` swap, unless the policy decides otherwise. If the champion was last moved without hydra-registry,
 the rollback returns to the version that was champion before by the ledger. A version in quarantine cannot be rolled back to:
 with --quarantine, a second rollback does not undo the first.
-Exit status: 0 rolled back, 1 rejected, 2 error, 3 the policy holds.";
+Exit status: 0 rolled back, 1 rejected, 3 the policy holds; 2, 4 and 5 are errors.";
 
 /// Arguments of `promote` and `rollback`.
 #[derive(Debug, Args)]
@@ -321,6 +399,11 @@ pub struct DecisionArgs {
     /// Make the version champion even if its model cannot be loaded, for emergencies; the ledger records it
     #[arg(long)]
     pub allow_unloadable: bool,
+
+    /// Decide by the policy of this host although another one is active for the model, for emergencies; needs --reason, and the
+    /// ledger records it
+    #[arg(long, requires = "reason")]
+    pub override_policy: bool,
 
     /// The reason, for the ledger and for the policy
     #[arg(long, value_name = "TEXT")]
@@ -363,7 +446,7 @@ const NOMINATE_HELP: &str = "\
 Example:
   hydra-registry nominate 12 --reason \"logged from a notebook\"
 
-Exit status: 0 the version is the candidate, 2 error.";
+Exit status: 0 the version is the candidate; 2, 4 and 5 are errors.";
 
 /// Arguments of `approve`.
 #[derive(Debug, Args)]
@@ -392,7 +475,7 @@ Examples:
 
 An approval ends when a promotion makes the version champion, when it expires, and when the bytes of the model change.
 A rejection, a hold and a dry run leave it as it is. An approval by the person who logged the version is recorded as such.
-Exit status: 0 approved, 2 error.";
+Exit status: 0 approved; 2, 4 and 5 are errors.";
 
 /// Arguments of `quarantine`.
 #[derive(Debug, Args)]
@@ -415,12 +498,12 @@ Example:
   hydra-registry quarantine 12 --reason \"trained on leaked labels\"
 
 Nothing moves: if the version is the champion, it stays the champion until another version is.
-Exit status: 0 the version is in quarantine, 2 error.";
+Exit status: 0 the version is in quarantine; 2, 4 and 5 are errors.";
 
 /// Arguments of `release`.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Exit status: 0 the version may become champion again, 2 error, or it is not in quarantine."
+    after_help = "Exit status: 0 the version may become champion again, 2 it is not in quarantine; 4 and 5 are errors."
 )]
 pub struct ReleaseArgs {
     /// The version whose quarantine ends
@@ -437,28 +520,13 @@ pub struct ReleaseArgs {
 
 /// Arguments of `champion`.
 #[derive(Debug, Args)]
-#[command(after_help = "Exit status: 0 there is a champion, 2 there is no champion, or an error.")]
+#[command(
+    after_help = "Exit status: 0 there is a champion, 4 there is no champion or no such model; 2 and 5 are errors."
+)]
 pub struct ChampionArgs {
     #[arg(long, value_name = "TIME", value_parser = parse_time, help = AS_OF)]
     pub as_of: Option<Timestamp>,
 }
-
-/// Arguments of `show`.
-#[derive(Debug, Args)]
-#[command(after_help = SHOW_HELP)]
-pub struct ShowArgs {
-    /// The version.
-    #[command(flatten)]
-    pub model: ModelArgs,
-}
-
-const SHOW_HELP: &str = "\
-A version whose model cannot be loaded is shown with the reason.
-
-Examples:
-  hydra-registry show --alias candidate
-  hydra-registry --output json show --version 12 | jq .model_file.features
-  hydra-registry show --model-file model.lgb";
 
 /// Arguments of `download`.
 #[derive(Debug, Args)]
@@ -498,12 +566,12 @@ Example:
   hydra-registry status --models 'churn-*'
 
 Shows the problems that the newest entries and the aliases show; `doctor` looks further.
-Exit status: 0 no problem, 1 a problem, or no model fits a pattern other than `*`, 2 error.";
+Exit status: 0 no problem, 1 a problem, or no model fits a pattern other than `*`; 2, 4 and 5 are errors.";
 
 /// Arguments of `doctor`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Exit status: 0 no problem is left, 1 a problem is left, or no model fits a pattern other than `*`, 2 error.")]
+Exit status: 0 no problem is left, 1 a problem is left, or no model fits a pattern other than `*`; 2, 4 and 5 are errors.")]
 pub struct DoctorArgs {
     /// Examine every model whose name fits the pattern; `*` stands for any text
     #[arg(long, value_name = "PATTERN")]
@@ -512,14 +580,11 @@ pub struct DoctorArgs {
     /// Repair the problems that need no human decision
     #[arg(long)]
     pub fix: bool,
-}
 
-/// Arguments of `list`.
-#[derive(Debug, Args)]
-pub struct ListArgs {
-    /// Show at most this many versions
-    #[arg(long, value_name = "N")]
-    pub limit: Option<usize>,
+    /// Also write the number of problems of each model as metrics, for the textfile collector of Prometheus' node exporter; the
+    /// file appears only when it is complete
+    #[arg(long, value_name = "FILE")]
+    pub prometheus: Option<PathBuf>,
 }
 
 #[cfg(test)]
@@ -530,6 +595,26 @@ mod tests {
     fn the_command_line_is_well_formed() {
         use clap::CommandFactory as _;
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn the_format_is_known_before_the_command_line_is_read() {
+        let wanted = |line: &str| wanted_format(&line.split(' ').map(OsString::from).collect::<Vec<_>>());
+        assert_eq!(wanted("h --output json nonsense"), OutputFormat::Json);
+        assert_eq!(wanted("h nonsense --output=jsonl --bad"), OutputFormat::Jsonl);
+        assert_eq!(wanted("h --output json --output text x"), OutputFormat::Text);
+        assert_eq!(wanted("h --output"), OutputFormat::Text);
+        assert_eq!(wanted("h x -- --output json"), OutputFormat::Text);
+    }
+
+    #[test]
+    fn the_version_names_the_contracts_that_the_host_knows() {
+        let known: Vec<&str> =
+            hydra_policy::INTERFACE_VERSIONS.iter().map(|version| version.trim_end_matches(".0")).collect();
+        assert!(LONG_VERSION.contains(&format!("hydra:lifecycle@{}\n", known.join(", "))), "{known:?}");
+        let schema = hydra_lifecycle::ledger::entry::SCHEMA;
+        assert!(LONG_VERSION.contains(&format!("schema {schema}, 1")));
+        assert!(!env!("HYDRA_ENGINE_VERSION").is_empty());
     }
 
     #[test]

@@ -23,6 +23,9 @@ pub struct Document {
     value: Value,
 }
 
+/// The most bytes of a document.
+const MAX_BYTES: u64 = 16 << 20;
+
 impl Document {
     /// Reads a JSON file, or a TOML file if the name ends in `.toml`.
     pub fn read(path: &Path) -> anyhow::Result<Self> {
@@ -30,7 +33,7 @@ impl Document {
             Error::new(ErrorKind::InvalidArgument, format!("cannot read {}", path.display()))
                 .with_source(error)
         };
-        let text = regular_file::read_text(path, unreadable)?;
+        let text = regular_file::read_text(path, MAX_BYTES, unreadable)?;
         let is_toml = path.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("toml"));
         let parsed = if is_toml {
             toml::from_str(&text).map(toml::Value::Table).map(from_toml).map_err(anyhow::Error::from)

@@ -9,8 +9,14 @@ mod commands;
 mod delimiter;
 mod document;
 pub mod evaluate;
+mod exit_status;
 mod extras;
+mod flags;
+#[cfg(test)]
+mod golden;
 mod interrupt;
+#[cfg(test)]
+mod manual;
 mod policy;
 mod predict;
 mod printer;
@@ -19,26 +25,32 @@ mod reference;
 pub mod report;
 mod selector;
 mod settings;
+mod suggest;
+mod table;
 mod time;
+mod versions;
 
+use std::collections::BTreeMap;
 use std::env::VarError;
 use std::ffi::OsString;
-use std::io::{IsTerminal as _, Write as _};
+use std::io::Write as _;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use clap::{CommandFactory as _, FromArgMatches as _};
+use clap::{CommandFactory as _, FromArgMatches as _, ValueEnum as _};
 
 use hydra_base::error::{Error, ErrorKind};
-use hydra_base::text::{is_unprintable, printable};
+use hydra_base::text::printable;
 use hydra_mlflow::environment;
 use hydra_policy::{COMPILER_ARGUMENT, compiler_main};
 
 use again::Again;
 pub use args::Cli;
 use args::{Command, GlobalArgs, LogFormat, OutputFormat};
+pub use exit_status::ExitStatus;
 pub use extras::{Extras, MakeEngine, Train, TrainRequest, Trained};
-pub use printer::{ExitStatus, Printer};
+use printer::{EscapedStderr, Paint};
+pub use printer::{Printer, View};
 pub use settings::Settings;
 
 /// The stack of the thread that runs the command line: that of the main thread may be smaller (`ulimit -s`).
@@ -51,16 +63,16 @@ pub fn main(args: impl IntoIterator<Item = OsString>, extras: Extras) -> ExitSta
         let has_replied = compiler_main(args.get(2).map(OsString::as_os_str));
         return if has_replied { ExitStatus::Done } else { ExitStatus::Error };
     }
+    let format = args::wanted_format(&args);
     let running = thread::Builder::new()
         .name("hydra-registry".to_owned())
         .stack_size(STACK_BYTES)
-        .spawn(move || run_words(args, extras));
+        .spawn(move || run_words(args, format, extras));
     let status = match running.map(JoinHandle::join) {
         Ok(Ok(status)) => status,
         Ok(Err(panic)) => std::panic::resume_unwind(panic),
         Err(error) => {
-            Printer::new(args::OutputFormat::Text, false)
-                .error(&anyhow::Error::new(error).context("cannot start a thread"));
+            Printer::new(format, false).error(&anyhow::Error::new(error).context("cannot start a thread"));
             ExitStatus::Error
         }
     };
@@ -70,42 +82,43 @@ pub fn main(args: impl IntoIterator<Item = OsString>, extras: Extras) -> ExitSta
     status
 }
 
-fn run_words(args: impl IntoIterator<Item = OsString>, extras: Extras) -> ExitStatus {
+/// Runs a command line. `format` is that of the messages about a command line that cannot be read.
+fn run_words(args: Vec<OsString>, format: OutputFormat, extras: Extras) -> ExitStatus {
     let mut command = Cli::command();
-    let parsed = command.try_get_matches_from_mut(args::gathered(args)).and_then(|matches| {
+    let words = args::gathered(args);
+    let parsed = command.try_get_matches_from_mut(&words).and_then(|matches| {
         let cli = Cli::from_arg_matches(&matches).map_err(|error| error.format(&mut command))?;
-        Ok((cli, Again::of(&matches)))
+        Ok((cli, Again::of(&matches), flags::on_command_line(&matches)))
     });
-    let (cli, again) = match parsed {
+    let (cli, again, flags) = match parsed {
         Ok(parsed) => parsed,
         Err(error) => {
-            let failed = error.use_stderr();
-            let text = error.render().to_string();
-            if text.chars().any(|c| c != '\n' && is_unprintable(c)) {
-                // It quotes an argument or a variable.
-                Printer::new(OutputFormat::Text, false).note(text);
-            } else {
-                // Ignore a failed write: stderr may be closed.
-                let _ = error.print();
-            }
-            return if failed { ExitStatus::Error } else { ExitStatus::Done };
+            let error = suggest::improved(error, &words);
+            Printer::new(format, false).usage(&error);
+            return if error.use_stderr() { ExitStatus::Error } else { ExitStatus::Done };
         }
     };
     start_log(&cli);
-    let mut printer = Printer::new(cli.global.output, cli.global.quiet).with_options(again);
-    run(cli, extras, &mut printer).unwrap_or_else(|error| {
+    let GlobalArgs { output, quiet, no_pager, .. } = cli.global;
+    let mut printer = Printer::new(output, quiet).with_options(again).with_pager(!no_pager);
+    run(cli, flags, extras, &mut printer).unwrap_or_else(|error| {
         if printer::is_broken_pipe(&error) {
             // The reader of the output has closed it (`| head`), which is not an error.
             return ExitStatus::Done;
         }
         printer.error(&error);
-        ExitStatus::Error
+        ExitStatus::of_error(&error)
     })
 }
 
-fn run(cli: Cli, extras: Extras, printer: &mut Printer) -> anyhow::Result<ExitStatus> {
+fn run(
+    cli: Cli,
+    flags: BTreeMap<String, String>,
+    extras: Extras,
+    printer: &mut Printer,
+) -> anyhow::Result<ExitStatus> {
     let limit = cli.global.timeout.or_else(|| cli.command.usual_timeout());
-    let settings = Settings::resolve(&cli.global, extras)?;
+    let settings = Settings { flags, ..Settings::resolve(&cli.global, extras)? };
     let runtime = match &cli.command {
         Command::Serve(_) => tokio::runtime::Builder::new_multi_thread().enable_all().build()?,
         // They await requests one after another; worker threads would take longer to start than they save.
@@ -126,7 +139,7 @@ fn run(cli: Cli, extras: Extras, printer: &mut Printer) -> anyhow::Result<ExitSt
             }
         },
     };
-    printer.flush()?;
+    printer.finish()?;
     Ok(status)
 }
 
@@ -141,7 +154,7 @@ fn start_log(cli: &Cli) {
     use tracing_subscriber::EnvFilter;
     use tracing_subscriber::field::MakeExt as _;
     use tracing_subscriber::fmt::format::debug_fn;
-    let GlobalArgs { verbose, quiet, .. } = cli.global;
+    let GlobalArgs { verbose, quiet, output, .. } = cli.global;
     let serve = match &cli.command {
         Command::Serve(args) => Some(args.log_format),
         _ => None,
@@ -154,14 +167,10 @@ fn start_log(cli: &Cli) {
         (false, 2) => "hydra=debug,info",
         (false, _) => "trace",
     };
-    let (filter, malformed) = match std::env::var(environment::LOG) {
-        Ok(given) if !given.is_empty() => match EnvFilter::try_new(&given) {
-            Ok(filter) => (filter, None),
-            Err(error) => (EnvFilter::new(level), Some(error.to_string())),
-        },
-        Ok(_) | Err(VarError::NotPresent) => (EnvFilter::new(level), None),
-        Err(error @ VarError::NotUnicode(_)) => (EnvFilter::new(level), Some(error.to_string())),
-    };
+    let mut malformed = Vec::new();
+    let filter = variable(environment::LOG, "log filter", |text| EnvFilter::try_new(text), &mut malformed);
+    let format = |text: &str| LogFormat::from_str(text, false);
+    let format = variable(environment::LOG_FORMAT, "log format", format, &mut malformed);
     // Fields may contain text from servers, and the formatter escapes only the message.
     let fields = debug_fn(|writer, field, value| match (field.name(), printable(&format!("{value:?}"))) {
         ("message", text) => writer.write_str(&text),
@@ -169,18 +178,39 @@ fn start_log(cli: &Cli) {
     })
     .delimited(" ");
     let log = tracing_subscriber::fmt()
-        .with_env_filter(filter)
+        .with_env_filter(filter.unwrap_or_else(|| EnvFilter::new(level)))
         .with_writer(std::io::stderr)
-        .with_ansi(std::io::stderr().is_terminal())
+        .with_ansi(Paint::of_stderr().has_colour())
         .with_target(false);
-    let started = match serve {
-        Some(LogFormat::Json) => log.json().flatten_event(true).with_current_span(false).try_init(),
-        Some(LogFormat::Text) => log.fmt_fields(fields).try_init(),
-        None => log.fmt_fields(fields).without_time().try_init(),
+    let asked = serve.flatten().or(format);
+    let is_json =
+        output != OutputFormat::Text || asked.map_or(serve.is_some(), |format| format == LogFormat::Json);
+    let started = match (is_json, serve.is_some() || asked == Some(LogFormat::Json)) {
+        (true, with_time) => {
+            let log = log.with_writer(EscapedStderr).json().flatten_event(true).with_current_span(false);
+            if with_time { log.try_init() } else { log.without_time().try_init() }
+        }
+        (false, true) => log.fmt_fields(fields).try_init(),
+        (false, false) => log.fmt_fields(fields).without_time().try_init(),
     };
     // An embedding test may have installed a subscriber already.
     started.ok();
-    if let Some(error) = malformed {
-        tracing::warn!(error, "ignoring HYDRA_LOG: not a valid log filter");
+    for (name, what, error) in malformed {
+        tracing::warn!(error, "ignoring {name}: not a valid {what}");
     }
+}
+
+/// The value of a variable of the log; an empty one counts as unset. One that cannot be read is named once there is a log.
+fn variable<T, E: ToString>(
+    name: &'static str,
+    what: &'static str,
+    read: impl FnOnce(&str) -> Result<T, E>,
+    malformed: &mut Vec<(&'static str, &'static str, String)>,
+) -> Option<T> {
+    let given = match std::env::var(name) {
+        Ok(given) if !given.is_empty() => read(&given).map_err(|error| error.to_string()),
+        Ok(_) | Err(VarError::NotPresent) => return None,
+        Err(error @ VarError::NotUnicode(_)) => Err(error.to_string()),
+    };
+    given.map_err(|error| malformed.push((name, what, error))).ok()
 }

@@ -1,51 +1,23 @@
 //! Output: data to stdout as text or JSON, messages to stderr.
 
-use std::io::{self, IsTerminal, Write};
-use std::process::ExitCode;
-use std::time::Duration;
+mod list;
+mod messages;
+mod pager;
+mod progress;
+mod terminal;
 
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use std::io::{self, Write};
+
 use serde::Serialize;
 
 use crate::again::Again;
 use crate::args::OutputFormat;
-use hydra_base::error::Error;
 use hydra_base::text::{escape_json, printable_block};
 
-/// The exit status, which scripts rely on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ExitStatus {
-    /// 0: done, or nothing to do.
-    Done,
-    /// 1: the policy rejected, or a requested check found a problem.
-    Rejected,
-    /// 2: an error; nothing was changed, or the message describes the change.
-    Error,
-    /// 3: the policy holds: not enough evidence yet.
-    Held,
-    /// 6: the ledger is sound, but a checkpoint bridges damage in it.
-    Bridged,
-}
-
-impl ExitStatus {
-    /// The exit code of the process.
-    #[must_use]
-    pub fn code(self) -> u8 {
-        match self {
-            Self::Done => 0,
-            Self::Rejected => 1,
-            Self::Error => 2,
-            Self::Held => 3,
-            Self::Bridged => 6,
-        }
-    }
-}
-
-impl From<ExitStatus> for ExitCode {
-    fn from(status: ExitStatus) -> Self {
-        Self::from(status.code())
-    }
-}
+use list::List;
+pub use messages::EscapedStderr;
+use pager::Sink;
+pub use terminal::{Paint, Terminal, View};
 
 /// Writes data and messages in the requested format.
 #[derive(Debug)]
@@ -54,14 +26,29 @@ pub struct Printer {
     quiet: bool,
     /// What a command that a text names has to repeat.
     again: Again,
-    out: io::BufWriter<io::Stdout>,
+    /// The list that is being printed.
+    list: Option<List>,
+    terminal: Terminal,
+    /// How messages look.
+    messages: Paint,
+    may_page: bool,
+    out: io::BufWriter<Sink>,
 }
 
 impl Printer {
     /// A printer to the process's stdout and stderr.
     #[must_use]
     pub fn new(format: OutputFormat, quiet: bool) -> Self {
-        Self { format, quiet, again: Again::default(), out: io::BufWriter::new(io::stdout()) }
+        Self {
+            format,
+            quiet,
+            again: Again::default(),
+            list: None,
+            terminal: Terminal::of_stdout(),
+            messages: Paint::of_stderr(),
+            may_page: true,
+            out: io::BufWriter::new(Sink::stdout()),
+        }
     }
 
     /// The same, with the options that a named command has to repeat.
@@ -70,10 +57,33 @@ impl Printer {
         Self { again, ..self }
     }
 
-    /// Whether the caller asked for JSON.
+    /// The same, which shows long output in a pager only if `may_page`.
+    #[must_use]
+    pub(crate) fn with_pager(self, may_page: bool) -> Self {
+        Self { may_page, ..self }
+    }
+
+    /// Whether the caller asked for JSON, in documents or in lines.
     #[must_use]
     pub fn is_json(&self) -> bool {
-        self.format == OutputFormat::Json
+        self.format != OutputFormat::Text
+    }
+
+    /// How text on stdout is to look.
+    #[must_use]
+    pub fn view(&self) -> View {
+        self.terminal.view()
+    }
+
+    /// From now on, text goes to the user's pager if stdout is a terminal.
+    pub fn page(&mut self) -> io::Result<()> {
+        if self.may_page && !self.is_json() && self.terminal.is_watched {
+            self.out.flush()?;
+            if let Some(sink) = Sink::pager() {
+                self.out = io::BufWriter::new(sink);
+            }
+        }
+        Ok(())
     }
 
     /// Prints a report: `report` itself as one JSON document, or its `text` for people.
@@ -86,9 +96,34 @@ impl Printer {
         }
     }
 
-    /// Prints a document that is JSON in both formats.
+    /// Prints a document that is JSON in all formats: on one line, if the caller asked for lines.
     pub fn document<R: Serialize>(&mut self, document: &R) -> io::Result<()> {
+        if self.format == OutputFormat::Jsonl {
+            return self.json_line(document);
+        }
         writeln!(self.out, "{}", escape_json(&serde_json::to_string_pretty(document)?))
+    }
+
+    /// Prints one item of a stream that is JSON lines in all formats.
+    pub fn json_line<R: Serialize>(&mut self, item: &R) -> io::Result<()> {
+        writeln!(self.out, "{}", escape_json(&serde_json::to_string(item)?))
+    }
+
+    /// Prints text as complete lines; prints nothing for an empty text.
+    pub fn line(&mut self, text: &str) -> io::Result<()> {
+        let text = self.terminal.paint.text(&whole_lines(text));
+        self.out.write_all(text.as_bytes())
+    }
+
+    /// Prints the heading of a table.
+    pub fn heading(&mut self, text: &str) -> io::Result<()> {
+        let text = self.terminal.paint.heading(&whole_lines(text));
+        self.out.write_all(text.as_bytes())
+    }
+
+    /// The stream for data, for commands that write another format.
+    pub fn data(&mut self) -> &mut impl Write {
+        &mut self.out
     }
 
     /// The text, with complete commands in its lines that say what to do next.
@@ -104,99 +139,16 @@ impl Printer {
         text.split_inclusive('\n').map(line).collect()
     }
 
-    /// Prints one item of a stream: a JSON line, or a line of text.
-    pub fn item<R: Serialize>(&mut self, item: &R, text: impl FnOnce(&R) -> String) -> io::Result<()> {
-        if self.is_json() { self.json_line(item) } else { self.line(&text(item)) }
-    }
-
-    /// Prints one item of a stream that is JSON lines in both formats.
-    pub fn json_line<R: Serialize>(&mut self, item: &R) -> io::Result<()> {
-        writeln!(self.out, "{}", escape_json(&serde_json::to_string(item)?))
-    }
-
-    /// Prints text, such as a heading, as complete lines; prints nothing for an empty text.
-    pub fn line(&mut self, text: &str) -> io::Result<()> {
-        self.out.write_all(whole_lines(text).as_bytes())
-    }
-
-    /// The stream for data, for commands that write another format.
-    pub fn data(&mut self) -> &mut impl Write {
-        &mut self.out
-    }
-
-    /// Prints a message to stderr, unless `--quiet` is set. The commands that it names get the options of this command line.
-    #[expect(clippy::print_stderr, reason = "messages go to stderr only through this function")]
-    pub fn note(&self, text: impl AsRef<str>) {
-        if !self.quiet {
-            eprint!("{}", whole_lines(&self.with_commands(text.as_ref())));
-        }
-    }
-
-    /// A progress bar over `length` units on stderr; hidden if stderr is not a terminal or `--quiet` is set.
-    #[must_use]
-    pub fn progress(&self, length: Option<u64>, bytes: bool, message: &'static str) -> ProgressBar {
-        let bar = length.map_or_else(ProgressBar::new_spinner, ProgressBar::new).with_message(message);
-        let template = match (length.is_some(), bytes) {
-            (true, true) => "{msg} [{bar:30}] {bytes}/{total_bytes} ({bytes_per_sec}, {eta})",
-            (true, false) => "{msg} [{bar:30}] {pos}/{len} ({per_sec}, {eta})",
-            (false, true) => "{msg} {spinner} {bytes} ({bytes_per_sec})",
-            (false, false) => "{msg} {spinner} {pos} ({per_sec})",
-        };
-        if let Ok(style) = ProgressStyle::with_template(template) {
-            bar.set_style(style.progress_chars("=> "));
-        }
-        if self.quiet || !io::stderr().is_terminal() {
-            bar.set_draw_target(ProgressDrawTarget::hidden());
-        }
-        bar
-    }
-
-    /// A sign on stderr that work goes on, with the time that it has taken; hidden like a progress bar.
-    #[must_use]
-    pub fn spinner(&self, message: &'static str) -> ProgressBar {
-        let bar = self.progress(None, false, message);
-        if let Ok(style) = ProgressStyle::with_template("{msg} {spinner} {elapsed}") {
-            bar.set_style(style);
-        }
-        bar.enable_steady_tick(Duration::from_millis(100));
-        bar
-    }
-
-    /// Prints an error with its chain and hint to stderr: as text, or with `--output json` as a JSON object.
-    #[expect(clippy::print_stderr, reason = "errors go to stderr only through this function")]
-    pub fn error(&mut self, error: &anyhow::Error) {
-        // Output before the error is still data.
-        let _ = self.out.flush();
-        let ours = error.chain().find_map(|cause| cause.downcast_ref::<Error>());
-        // Some messages contain an excerpt of several lines.
-        let chain: Vec<String> =
-            error.chain().map(|cause| printable_block(&cause.to_string()).trim_end().to_owned()).collect();
-        let hint = ours.and_then(Error::hint).map(|hint| self.again.complete(hint));
-        if self.is_json() {
-            let report = serde_json::json!({
-                "schema": "hydra-registry/error/1",
-                "kind": ours.map_or_else(|| "Error".to_owned(), |e| format!("{:?}", e.kind())),
-                "message": chain.first(),
-                "causes": chain.get(1..),
-                "hint": hint,
-                "retryable": ours.is_some_and(Error::retryable),
-            });
-            eprintln!("{}", escape_json(&report.to_string()));
-            return;
-        }
-        for (index, cause) in chain.iter().enumerate() {
-            // Indented, so that a line of a message cannot be mistaken for one of this program.
-            let cause = cause.replace('\n', "\n    ");
-            eprintln!("{} {cause}", if index == 0 { "error:" } else { "  caused by:" });
-        }
-        if let Some(hint) = hint {
-            eprintln!("hint: {hint}");
-        }
-    }
-
     /// Writes the buffered output to stdout.
     pub fn flush(&mut self) -> io::Result<()> {
         self.out.flush()
+    }
+
+    /// Writes the buffered output, and waits until the pager is closed.
+    pub fn finish(&mut self) -> io::Result<()> {
+        let flushed = self.out.flush();
+        self.out.get_mut().finish();
+        flushed
     }
 }
 

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use clap::{Command, CommandFactory as _};
 
-use crate::Cli;
+use crate::{Cli, ExitStatus};
 
 /// The introduction of the page.
 const INTRODUCTION: &str = "\
@@ -18,11 +18,6 @@ The output of `hydra-registry help COMMAND` for every command. The options of ev
 
 | status | meaning | commands |
 | --- | --- | --- |
-| 0 | done, nothing to do, or sound | all |
-| 1 | the policy rejects, or a check finds a problem | `promote`, `rollback`, `policy run`: a rejection; `history verify`, `doctor`, `status`, `policy test`: a problem |
-| 2 | an error: nothing was changed, or the message says what was | all |
-| 3 | the policy holds: the evidence is not sufficient yet | `promote`, `rollback`, `policy run` |
-| 6 | sound, but a checkpoint bridges damage | `history verify` |
 ";
 
 /// The options that every command repeats.
@@ -33,6 +28,9 @@ fn reference() -> String {
     let mut root = Cli::command().term_width(100);
     root.build();
     let mut page = INTRODUCTION.to_owned();
+    for (status, meaning, commands) in ExitStatus::TABLE {
+        writeln!(page, "| {} | {meaning} | {commands} |", status.code()).unwrap();
+    }
     for command in commands(&root) {
         section(&mut page, command, &without_globals(&help(command)));
     }

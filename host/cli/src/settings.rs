@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
+use std::path::PathBuf;
 
 use crate::Extras;
 use crate::args::{ActorArgs, GlobalArgs};
@@ -9,7 +10,9 @@ use hydra_base::error::{Error, ErrorKind, Result};
 use hydra_mlflow::environment::{self, Environment};
 use hydra_mlflow::uri::GivenUri;
 use hydra_policy::parse_duration;
-use hydra_registry::{OpenOptions, PanelOptions, PanelPolicy, Project, ProjectConfig, ServeConfig};
+use hydra_registry::{
+    CONFIG_FILE, OpenOptions, PanelOptions, PanelPolicy, Project, ProjectConfig, ReceiverConfig, ServeConfig,
+};
 
 /// The settings of one command.
 #[derive(Debug, Clone)]
@@ -22,6 +25,16 @@ pub struct Settings {
     pub configured: BTreeMap<String, String>,
     /// `[serve]` in `hydra.toml`.
     pub serve: ServeConfig,
+    /// `[notify]` in `hydra.toml`.
+    pub notify: BTreeMap<String, ReceiverConfig>,
+    /// `hydra.toml`; the `options` contain it, too.
+    pub config: ProjectConfig,
+    /// Where that file is; none if there is none.
+    pub config_file: Option<PathBuf>,
+    /// The environment; the `options` contain it, too.
+    pub environment: Environment,
+    /// The values of the options of every command that are on the command line, by the names of the options.
+    pub flags: BTreeMap<String, String>,
     /// What the program adds.
     pub extras: Extras,
 }
@@ -34,14 +47,17 @@ impl Settings {
             Some(path) => ProjectConfig::read(path)?,
             None => project.config()?,
         };
-        let serve = config.serve.clone();
+        let given = args.config.clone().filter(|path| !path.as_os_str().is_empty());
+        let config_file =
+            given.or_else(|| Some(project.root().join(CONFIG_FILE))).filter(|path| path.exists());
+        let (serve, notify) = (config.serve.clone(), config.notify.clone());
         let (set, configured) = (key_values("--set", &args.set)?, config.settings.clone());
         let environment = Environment::of_process();
         let has_compiler = environment.get(environment::POLICY_COMPILER).is_some();
         let mut options = OpenOptions::new()
-            .with_environment(environment)
+            .with_environment(environment.clone())
             .with_project(project)
-            .with_config(config)
+            .with_config(config.clone())
             .with_policy_settings(set.clone())
             .with_budget(key_values("--budget", &args.budget)?);
         if let Some(command) = (extras.compiler)().filter(|_| !has_compiler) {
@@ -68,12 +84,16 @@ impl Settings {
             })?;
             options = options.with_clock_tolerance(tolerance);
         }
+        if args.oci_plain_http {
+            options = options.with_oci_plain_http(true);
+        }
         if let Some(panel) = panel(&args.policies) {
             options = options.with_panel(panel);
         }
         options =
             args.monitors.iter().map(PanelPolicy::from_argument).fold(options, OpenOptions::with_monitor);
-        Ok(Self { options, set, configured, serve, extras })
+        let flags = BTreeMap::new();
+        Ok(Self { options, set, configured, serve, notify, config, config_file, environment, flags, extras })
     }
 
     /// The same options with another actor, where one is named.
@@ -87,7 +107,7 @@ impl Settings {
 
 /// The policies of `--policy`: the first one leads, the others are gates. A single empty text counts as unset, as in the
 /// environment; one of several is a file that cannot be read, because no gate must be left out in silence.
-fn panel(given: &[OsString]) -> Option<PanelOptions> {
+pub(crate) fn panel(given: &[OsString]) -> Option<PanelOptions> {
     let [first, others @ ..] = given else { return None };
     if others.is_empty() && first.is_empty() {
         return None;

@@ -43,7 +43,7 @@ pub use document::{
     EvaluationKind, IntervalRecord, MeasurementRecord, QuantileRecord, SCHEMA, SegmentRecord, SettingsRecord,
     VersionId, VersionRecord,
 };
-pub use live::{LiveAgreement, LiveVersion, stability_of_counts};
+pub use live::{LIVE_DATASETS, LiveAgreement, LiveVersion, stability_of_counts};
 pub use measure::{Agreement, Comparison, Measured, Measurement, Options, Segment, measure};
 pub use metric::{Direction, Metric, Task};
 pub use resample::interval::{FEWEST_RESAMPLES, Interval, LEVEL, Method};

@@ -10,6 +10,9 @@ use crate::document::{
 };
 use crate::metric::Task;
 
+/// What the names of the datasets of live rows begin with.
+pub const LIVE_DATASETS: &str = "shadow-";
+
 /// The number of parts that deciles make.
 const PARTS: usize = 10;
 

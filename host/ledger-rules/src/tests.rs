@@ -120,3 +120,17 @@ proptest! {
         prop_assert!(shown, "{:?}", find_head(1, &slots));
     }
 }
+
+#[test]
+fn the_active_policy_decides_unless_that_is_set_aside() {
+    use crate::standing::{approvals_needed, may_decide};
+    let (one, other) = (Some([1; 32]), Some([2; 32]));
+    assert!(may_decide(one, one, false) && may_decide(one, one, true));
+    assert!(!may_decide(one, other, false) && !may_decide(one, None, false));
+    assert!(may_decide(one, other, true) && may_decide(one, None, true));
+    assert!(may_decide(None, None, false) && !may_decide(None, one, false));
+    assert_eq!(
+        [(0, 0), (2, 0), (2, 1), (2, 3)].map(|(asked, given)| approvals_needed(asked, given)),
+        [0, 2, 1, 0]
+    );
+}

@@ -66,6 +66,11 @@ pub(crate) fn in_words(difference: i64) -> String {
     format!("{} {side}", roughly(difference.unsigned_abs()))
 }
 
+/// A time for people, in UTC.
+pub(crate) fn in_utc(time: Timestamp) -> String {
+    jiff::Timestamp::from_millisecond(time).map_or_else(|_| time.to_string(), |time| format!("{time:.0}"))
+}
+
 fn different(difference: i64) -> Error {
     let what = format!("this machine's clock is {} the server's", in_words(difference));
     Error::new(ErrorKind::ClockDifference, what)

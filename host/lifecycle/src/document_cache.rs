@@ -4,18 +4,19 @@ use std::fs;
 use std::io;
 use std::path::PathBuf;
 
+use hydra_base::Sha256;
 use hydra_base::blocking;
 use hydra_base::error::Result;
-use hydra_base::{Sha256, private_dir};
-use hydra_models::model_cache::{read_small, write_whole};
+use hydra_base::private_dir::{self, write_whole};
+use hydra_models::model_cache::read_small;
 
 /// The length of a digest in hexadecimal digits.
 const DIGEST_CHARS: usize = 64;
 
-/// The most bytes of a document.
+/// The most bytes of a document, unless a cache has another limit.
 const MAX_BYTES: u64 = 16 << 20;
 
-/// How many documents a cache keeps.
+/// How many documents a cache keeps, unless it has another limit.
 const MAX_DOCUMENTS: usize = 256;
 
 /// A private directory of documents, whose names are their digests, and one beside it for what has the digest of something else
@@ -24,6 +25,10 @@ const MAX_DOCUMENTS: usize = 256;
 pub struct DocumentCache {
     directory: PathBuf,
     contents: &'static str,
+    /// The most bytes of a document.
+    most_bytes: u64,
+    /// How many documents it keeps.
+    most_documents: usize,
 }
 
 impl DocumentCache {
@@ -31,7 +36,19 @@ impl DocumentCache {
     /// for messages.
     #[must_use]
     pub fn new(directory: PathBuf, contents: &'static str) -> Self {
-        Self { directory, contents }
+        Self { directory, contents, most_bytes: MAX_BYTES, most_documents: MAX_DOCUMENTS }
+    }
+
+    /// The same cache with other limits: the most bytes of a document, and how many documents it keeps.
+    #[must_use]
+    pub fn with_limits(self, most_bytes: u64, most_documents: usize) -> Self {
+        Self { most_bytes, most_documents, ..self }
+    }
+
+    /// The same cache, for that many documents.
+    #[must_use]
+    pub fn keeping(self, most_documents: usize) -> Self {
+        Self { most_documents, ..self }
     }
 
     /// The document, if it is here with the digest. A cache that other users can change counts as empty.
@@ -45,7 +62,7 @@ impl DocumentCache {
         let cache = self.clone();
         blocking(move || {
             if let Err(error) = cache.write(sha256, &bytes) {
-                let Self { directory, contents } = cache;
+                let Self { directory, contents, .. } = cache;
                 tracing::warn!(%error, path = %directory.display(), "cannot add to the cache of {contents}");
             }
             Ok(())
@@ -74,7 +91,7 @@ impl DocumentCache {
     fn beside(&self) -> Self {
         let mut directory = self.directory.clone().into_os_string();
         directory.push("-past");
-        Self { directory: directory.into(), contents: self.contents }
+        Self { directory: directory.into(), ..self.clone() }
     }
 
     fn read(&self, sha256: Sha256) -> Option<Vec<u8>> {
@@ -89,23 +106,26 @@ impl DocumentCache {
             tracing::warn!(%error, "not using the cache of {}", self.contents);
             return None;
         }
-        read_small(&self.directory.join(sha256.to_string()), MAX_BYTES)
+        read_small(&self.directory.join(sha256.to_string()), self.most_bytes)
     }
 
     fn write(&self, sha256: Sha256, bytes: &[u8]) -> io::Result<()> {
         private_dir::create(&self.directory)?;
         private_dir::check(&self.directory, self.contents).map_err(io::Error::other)?;
         write_whole(&self.directory, &sha256.to_string(), bytes)?;
+        let names: Vec<_> = fs::read_dir(&self.directory)?.collect::<io::Result<_>>()?;
+        if names.len() <= self.most_documents {
+            return Ok(());
+        }
         let mut documents = Vec::new();
-        for document in fs::read_dir(&self.directory)? {
-            let document = document?;
+        for document in names {
             // Another process may have dropped it meanwhile.
             if let Some(metadata) = unless_gone(document.metadata())? {
                 documents.push((metadata.modified()?, document.path()));
             }
         }
         documents.sort();
-        let excess = documents.len().saturating_sub(MAX_DOCUMENTS);
+        let excess = documents.len().saturating_sub(self.most_documents);
         documents[..excess].iter().try_for_each(|(_, path)| unless_gone(fs::remove_file(path)).map(drop))
     }
 }

@@ -71,6 +71,8 @@ pub struct Evidence {
     pub champion: Option<ModelVersion>,
     /// The version behind `archived`.
     pub archived: Option<ModelVersion>,
+    /// Whether a version was asked for that was not given.
+    asked_for_more: bool,
     runs: BTreeMap<RunId, Run>,
     /// Experiments of these runs that the model's tag does not name.
     learned: BTreeSet<ExperimentId>,
@@ -82,12 +84,12 @@ pub struct Evidence {
 
 impl Evidence {
     /// The evidence for a decision on these aliases: the versions that they and the request name, still without their runs.
-    /// Versions among `newest` are not asked for again. A version behind an alias that dangles was deleted on purpose: it is
+    /// Versions among `given` are not asked for again. A version behind an alias that dangles was deleted on purpose: it is
     /// missing evidence, not an error.
     pub(crate) async fn of(
         backend: &Backend,
         registered: RegisteredModel,
-        newest: Vec<ModelVersion>,
+        given: Vec<ModelVersion>,
         target: Target,
     ) -> Result<Self> {
         let model = registered.name.clone();
@@ -101,10 +103,11 @@ impl Evidence {
             Target::PolicyChoice => None,
         };
         let mut wanted: BTreeSet<Version> = [named, champion, archived].into_iter().flatten().collect();
-        let newest = newest.into_iter().map(|version| (version.version, version));
+        let given = given.into_iter().map(|version| (version.version, version));
         let mut found: BTreeMap<Version, ModelVersion> =
-            newest.filter(|(number, _)| wanted.contains(number)).collect();
+            given.filter(|(number, _)| wanted.contains(number)).collect();
         wanted.retain(|number| !found.contains_key(number));
+        let asked_for_more = !wanted.is_empty();
         found.extend(versions::of_numbers(backend, &model, &wanted).await?);
         if let Some(version) = named
             && target != Target::Candidate
@@ -119,6 +122,7 @@ impl Evidence {
             champion: version(champion),
             archived: version(archived),
             registered,
+            asked_for_more,
             runs: BTreeMap::new(),
             learned: BTreeSet::new(),
             models: OpenedModels::default(),
@@ -175,9 +179,19 @@ impl Evidence {
         }
     }
 
+    /// Whether a version was asked for that was not given.
+    #[must_use]
+    pub fn asked_for_more(&self) -> bool {
+        self.asked_for_more
+    }
+
+    /// The versions that it is about.
+    pub(crate) fn versions(&self) -> impl Iterator<Item = &ModelVersion> {
+        [&self.target, &self.champion, &self.archived].into_iter().flatten()
+    }
+
     fn run_ids(&self) -> BTreeSet<RunId> {
-        let versions = [&self.target, &self.champion, &self.archived].into_iter().flatten();
-        versions.filter_map(|version| version.run_id.clone()).collect()
+        self.versions().filter_map(|version| version.run_id.clone()).collect()
     }
 
     /// The experiments that the model's tag names.

@@ -1,14 +1,17 @@
 //! The lifecycle: evidence, decisions and their effects, and the ledger that records them.
 
+pub mod activation;
 pub mod backtest;
 pub mod clock;
 pub mod doctor;
 pub mod document_cache;
 pub mod evaluations;
 pub mod evidence;
+pub mod governing;
 pub mod guards;
 pub mod ledger;
 pub mod model_facts;
+pub mod model_trust;
 mod opening;
 pub mod panel;
 pub mod past;

@@ -12,6 +12,7 @@ use crate::evidence::Evidence;
 use crate::guards::Plan;
 use crate::ledger::{Ledger, Standing};
 use crate::model_facts::{self, ModelChange};
+use crate::model_trust::check;
 use crate::transition::{Request, Transitions};
 use hydra_base::error::{Error, ErrorKind, Result};
 use hydra_base::names::{Alias, Version};
@@ -217,6 +218,7 @@ impl Transitions<'_> {
             }
             _ => drop(found.overrides.insert(OverrideKind::UnloadableModel)),
         }
+        self.check_signed(request, &version, found.sha256.as_deref())?;
         Ok(found)
     }
 
@@ -302,7 +304,9 @@ impl Transitions<'_> {
             let Ok(version) = self.backend.registry.model_version(self.model, number).await else { continue };
             opened += 1;
             let found = preflight::open(self.backend, self.cache(), &version, Presence::Asked).await;
-            if version.status == VersionStatus::Ready && matches!(found, Ok(Opened::Loadable(_))) {
+            let Ok(Opened::Loadable(facts)) = found else { continue };
+            let trusted = self.model_trust().is_none_or(|rules| check(rules, &version, facts.sha256).is_ok());
+            if version.status == VersionStatus::Ready && trusted {
                 return Some(number);
             }
         }

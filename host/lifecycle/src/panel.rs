@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::thread::available_parallelism;
 
 use futures_util::stream::{self, StreamExt as _};
+use serde_json::{Map, Value};
 
 use crate::transition::run_policy;
 use hydra_base::Sha256;
@@ -21,6 +22,9 @@ pub use answer::{Answer, deciding};
 /// The most policies that can decide together: an entry of the ledger has room for their answers.
 pub const MAX_POLICIES: usize = 8;
 
+/// How many keys that signed policies an entry of the ledger names.
+const MAX_SIGNERS: usize = 4;
+
 /// A policy with its part in a panel, its own settings and, in [`Policy::budget`], its own limits.
 #[derive(Debug, Clone)]
 pub struct Member {
@@ -32,6 +36,8 @@ pub struct Member {
     pub policy: Policy,
     /// Its settings as they were given, not yet checked against those that it declares.
     pub settings: BTreeMap<String, String>,
+    /// The ids of the keys that signed it, as trust rules found them; empty without rules.
+    pub signers: Vec<Sha256>,
 }
 
 /// One to eight policies that decide together. The first one leads.
@@ -39,6 +45,8 @@ pub struct Member {
 pub struct Panel {
     leader: Member,
     others: Vec<Member>,
+    trust: Option<Map<String, Value>>,
+    is_active: bool,
 }
 
 /// What a panel decided.
@@ -59,7 +67,12 @@ impl Panel {
     #[must_use]
     pub fn alone(policy: Policy, settings: BTreeMap<String, String>) -> Self {
         let name = PolicyName::of_stem(&policy.descriptor().name);
-        Self { leader: Member { name, role: PanelRole::Leader, policy, settings }, others: Vec::new() }
+        let role = PanelRole::Leader;
+        Self::led_by(Member { name, role, policy, settings, signers: Vec::new() }, Vec::new())
+    }
+
+    fn led_by(leader: Member, others: Vec<Member>) -> Self {
+        Self { leader, others, trust: None, is_active: false }
     }
 
     /// The policies, the leader first: `PanelSize`, `PanelRoles` or `PanelNames` if they do not form a panel.
@@ -67,7 +80,31 @@ impl Panel {
         check_parts(members.iter().map(|member| (&member.name, member.role)))?;
         let mut members = members.into_iter();
         let Some(leader) = members.next() else { return Err(wrong_size(0)) };
-        Ok(Self { leader, others: members.collect() })
+        Ok(Self::led_by(leader, members.collect()))
+    }
+
+    /// The same panel with rules about signatures, as `[policy.trust]` in `hydra.toml` has them.
+    #[must_use]
+    pub fn with_trust(self, trust: Option<Map<String, Value>>) -> Self {
+        Self { trust, ..self }
+    }
+
+    /// The same panel as the one that is active by the ledger of the model; policies learn that.
+    #[must_use]
+    pub(crate) fn into_active(self) -> Self {
+        Self { is_active: true, ..self }
+    }
+
+    /// The rules about signatures that go with the policies.
+    #[must_use]
+    pub fn trust(&self) -> Option<&Map<String, Value>> {
+        self.trust.as_ref()
+    }
+
+    /// Whether it is the one that is active by the ledger of the model.
+    #[must_use]
+    pub fn is_active(&self) -> bool {
+        self.is_active
     }
 
     /// The policy whose moves count.
@@ -93,10 +130,30 @@ impl Panel {
         self.others.is_empty()
     }
 
+    /// The policy that decides alone: `SeveralPolicies` if several decide together.
+    pub fn only(&self) -> Result<&Member> {
+        if self.is_alone() {
+            return Ok(&self.leader);
+        }
+        let names: Vec<String> = self.members().map(|member| member.name.to_string()).collect();
+        let message = format!("{} policies decide together, and one is needed", names.len());
+        Err(Error::new(ErrorKind::SeveralPolicies, message)
+            .with_context("policies", names.join(", "))
+            .with_hint("name the file of one policy"))
+    }
+
     /// The bytes of the components by their digests: each once, also if several policies are the same component.
     #[must_use]
     pub fn components(&self) -> BTreeMap<Sha256, &[u8]> {
         self.members().map(|member| (member.policy.sha256(), member.policy.bytes())).collect()
+    }
+
+    /// The ids of the keys that signed any of the policies: the first ones in ascending order, as many as an entry has room for.
+    #[must_use]
+    pub fn recorded_signers(&self) -> Vec<String> {
+        let all: BTreeSet<Sha256> =
+            self.members().flat_map(|member| member.signers.iter().copied()).collect();
+        all.iter().take(MAX_SIGNERS).map(Sha256::to_string).collect()
     }
 
     /// The same panel with other settings in addition, which are addressed as [`address`] describes.
@@ -124,10 +181,14 @@ impl Panel {
     /// The question to a policy of the panel, given the evidence of a request: its own settings, checked and completed, and its
     /// own part.
     pub fn question(&self, member: &Member, evidence: &Input) -> Result<Input> {
-        Ok(put_to(evidence, self.settings(member)?, member.role, self.size()))
+        let mut question = put_to(evidence, self.settings(member)?, member.role, self.size());
+        // Evidence that was recorded, or written by hand, says itself what was active.
+        question.context_mut().panel.active |= self.is_active;
+        Ok(question)
     }
 
-    fn settings(&self, member: &Member) -> Result<BTreeMap<String, String>> {
+    /// The settings of a policy of the panel, checked and completed.
+    pub(crate) fn settings(&self, member: &Member) -> Result<BTreeMap<String, String>> {
         let settings = member.policy.descriptor().resolve(&member.settings);
         settings.map_err(|error| self.about(member, error))
     }

@@ -8,6 +8,7 @@ use serde::Serialize;
 use uuid::Uuid;
 
 use crate::evidence::Evidence;
+use crate::governing::{InForce, in_force};
 use crate::ledger::chain::Record;
 use crate::ledger::decision::DecisionDocument;
 use crate::ledger::entry::{Decided, EntryKind, EvaluationNote};
@@ -16,12 +17,12 @@ use crate::ledger::{
     Decide, DecideOutcome, Ledger, LedgerView, LedgerWriter, Proposal, ProposedDecision, Recorded,
 };
 use crate::model_facts::ModelChange;
-use crate::panel::{Answer, Panel, PanelDecision};
+use crate::panel::{Answer, PanelDecision};
 use crate::transition::{Request, RequestDecision, Transition, Transitions, announce, run_policy};
-use hydra_base::Sha256;
 use hydra_base::aliases::AliasMove;
 use hydra_base::blocking;
 use hydra_base::error::{Error, ErrorKind, Result};
+use hydra_base::{PolicyIdentity, Sha256};
 use hydra_mlflow::entities::RegisteredModel;
 use hydra_policy::{Budget, Decision, Input, Operation, PanelRole, Policy, PolicyEngine};
 
@@ -33,7 +34,7 @@ pub async fn carry_out(
     ledger: &LedgerWriter,
     evidence: Evidence,
 ) -> Result<Transition> {
-    let mut decider = RequestDecider::new(transitions, request, evidence);
+    let mut decider = RequestDecider::new(transitions, request, ledger.ledger(), evidence);
     let operation_id = Uuid::new_v4().simple().to_string();
     let recorded = ledger.transition(&operation_id, &mut decider).await?;
     let record = match &recorded {
@@ -48,21 +49,33 @@ pub async fn carry_out(
     Ok(transition)
 }
 
+/// How often a request is decided again because a tag names an active policy that the ledger does not have.
+const MOST_ACTIVATION_MISSING: u32 = 5;
+
 /// Decides one request, again on fresh evidence whenever another writer was faster.
 struct RequestDecider<'a> {
     transitions: &'a Transitions<'a>,
     request: &'a Request,
+    ledger: &'a Ledger,
     /// The model as it was when the request was made.
     seen: RegisteredModel,
     first: Option<Evidence>,
+    /// How often a tag named an active policy that the ledger did not have: one that was read before the other may be older.
+    activation_missing: u32,
     /// The decision of each attempt, with the SHA-256 of its input; `None` if the policy was not asked.
     attempts: Vec<(Option<Sha256>, Transition)>,
 }
 
 impl<'a> RequestDecider<'a> {
-    fn new(transitions: &'a Transitions<'a>, request: &'a Request, evidence: Evidence) -> Self {
+    fn new(
+        transitions: &'a Transitions<'a>,
+        request: &'a Request,
+        ledger: &'a Ledger,
+        evidence: Evidence,
+    ) -> Self {
         let seen = evidence.registered.clone();
-        Self { transitions, request, seen, first: Some(evidence), attempts: Vec::new() }
+        let (first, attempts) = (Some(evidence), Vec::new());
+        Self { transitions, request, ledger, seen, first, activation_missing: 0, attempts }
     }
 
     /// The recorded transition: the last attempt, unless the ledger contains an earlier one.
@@ -85,20 +98,31 @@ impl Decide for RequestDecider<'_> {
             expected.ensure(Some(view))?;
         }
         self.transitions.check_premise(self.request, &self.seen, view)?;
+        let ledger = Some((self.ledger, &view.standing));
+        let in_force = in_force(self.transitions.host, &view.registered, ledger, self.request).await;
+        let in_force = match in_force {
+            Err(error)
+                if error.kind() == ErrorKind::ActivationLost
+                    && self.activation_missing < MOST_ACTIVATION_MISSING =>
+            {
+                self.activation_missing += 1;
+                return Ok(DecideOutcome::Stale);
+            }
+            found => found?,
+        };
         let first = self.first.take();
         let (request, evidence) = self.transitions.resolve(self.request, view, first).await?;
         // A policy must not decide on aliases that a transition has moved in part.
         if !view.agrees(&evidence.registered.aliases) {
             return Ok(DecideOutcome::Stale);
         }
-        match self.transitions.decide(&request, &evidence, view.into()).await? {
+        match self.transitions.decide(&request, &evidence, view.into(), &in_force).await? {
             RequestDecision::Unchanged(transition) => {
                 self.attempts.push((None, *transition));
                 Ok(DecideOutcome::Nothing)
             }
             RequestDecision::Decided { transition, input, decision, moves } => {
-                let proposal =
-                    proposal(self.transitions.panel, &transition, &evidence, &input, &decision, &moves)?;
+                let proposal = proposal(&in_force, &transition, &evidence, &input, &decision, &moves)?;
                 let input = proposal.decision.as_ref().map(|decision| Sha256::of(&decision.input));
                 self.attempts.push((input, *transition));
                 Ok(DecideOutcome::Propose(Box::new(proposal)))
@@ -160,21 +184,25 @@ impl Replay for PolicyReplay {
         component: Vec<u8>,
         budget: &Budget,
         question: Input,
-    ) -> Result<Decision> {
+    ) -> Result<(PolicyIdentity, Decision)> {
         let policy = self.policy(sha256, budget, &component)?;
-        run_policy(policy, question).await
+        let identity = policy.identity();
+        Ok((identity, run_policy(policy, question).await?))
     }
 }
 
 fn proposal(
-    panel: &Panel,
+    in_force: &InForce,
     transition: &Transition,
     evidence: &Evidence,
     input: &Input,
     decision: &PanelDecision,
     moves: &[AliasMove],
 ) -> Result<Proposal> {
+    let (panel, active) = (&in_force.panel, in_force.decides());
     let target = evidence.target.as_ref();
+    // The components of the active policy were archived when it was activated.
+    let components = if active.is_some() { BTreeMap::new() } else { panel.components() };
     let together = !panel.is_alone();
     let (evaluations, more_evaluations) = EvaluationNote::of(&transition.left_out, &transition.evaluations);
     let decided = Decided {
@@ -190,31 +218,27 @@ fn proposal(
         changes: transition.model_changes.iter().map(ModelChange::kind).collect(),
         panel: transition.panel.iter().map(Answer::in_brief).collect(),
         decision_sha256: None,
-        signers: Vec::new(),
+        signers: panel.recorded_signers(),
     };
     let document = DecisionDocument::new(transition.panel.clone());
+    let operation = match transition.operation {
+        Operation::Rollback => EntryKind::Rollback,
+        _ => EntryKind::Promote,
+    };
     Ok(Proposal {
-        operation: match transition.operation {
-            Operation::Rollback => EntryKind::Rollback,
-            _ => EntryKind::Promote,
-        },
         target: target.map(|version| version.version),
         reason: transition.reason.clone(),
-        explanation: transition.explanation.clone(),
         decision: Some(ProposedDecision {
             decided,
             input: input.canonical_json()?,
             document: together.then(|| document.encode()).transpose()?,
-            components: panel
-                .components()
-                .into_iter()
-                .map(|(sha256, bytes)| (sha256, bytes.into()))
-                .collect(),
+            components: components.into_iter().map(|(sha256, bytes)| (sha256, bytes.into())).collect(),
+            active,
         }),
         moves: moves.to_vec(),
         overrides: transition.overrides.clone(),
-        subject: None,
         quarantines: transition.quarantined.clone(),
+        ..Proposal::statement(operation, transition.explanation.clone())
     })
 }
 

@@ -1,6 +1,5 @@
 //! Statements: what people say of one version, and the ledger records. No policy is asked.
 
-use std::collections::BTreeSet;
 use std::fmt;
 use std::time::Duration;
 
@@ -113,7 +112,7 @@ pub async fn record(
     ledger: &LedgerWriter,
     statement: &Statement,
 ) -> Result<Stated> {
-    check_reason(statement)?;
+    check_reason(statement.reason.as_deref())?;
     if statement.verb == Verb::Quarantine
         && statement.reason.as_deref().is_none_or(|why| why.trim().is_empty())
     {
@@ -145,8 +144,8 @@ pub async fn record(
 }
 
 /// A standing repeats the reasons of approvals and quarantines for as long as they last.
-fn check_reason(statement: &Statement) -> Result<()> {
-    let chars = statement.reason.as_deref().map_or(0, |reason| reason.chars().count());
+pub(crate) fn check_reason(reason: Option<&str>) -> Result<()> {
+    let chars = reason.map_or(0, |reason| reason.chars().count());
     if chars <= MAX_REASON_CHARS {
         return Ok(());
     }
@@ -236,19 +235,15 @@ impl Decide for StatementDecider<'_> {
         } else {
             let nominated = (verb == Verb::Nominate).then(|| AliasMove::set(Alias::CANDIDATE, version));
             DecideOutcome::Propose(Box::new(Proposal {
-                operation: verb.into(),
                 target: Some(version),
                 reason: reason.clone(),
-                explanation: stated.explanation.clone(),
-                decision: None,
                 moves: nominated.into_iter().collect(),
-                overrides: BTreeSet::new(),
                 subject: Some(Subject {
                     model_sha256: about.sha256,
                     expires: stated.expires,
                     own: about.own,
                 }),
-                quarantines: BTreeSet::new(),
+                ..Proposal::statement(verb.into(), stated.explanation.clone())
             }))
         };
         self.stated = Some(stated);

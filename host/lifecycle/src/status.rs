@@ -29,7 +29,7 @@ pub struct ModelStatus {
 }
 
 impl ModelStatus {
-    /// The state of a model: two requests, and more where its champion is older than the newest entries.
+    /// The state of a model: three requests, and more where its champion is older than the newest entries.
     pub async fn of(backend: &Backend, model: &ModelName) -> Result<Self> {
         let (registered, ledger, mut trouble) = match Ledger::open(backend, model).await {
             Ok(opened) => (opened.registered, opened.ledger, Vec::new()),

@@ -1,10 +1,12 @@
 //! A transition: evidence in, a decision by the policy, guards, and the ledger that records it and moves the aliases.
 
+mod expected;
 mod premise;
 mod question;
 mod request;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use futures_util::future::join3;
 
@@ -12,12 +14,12 @@ use crate::clock::Moment;
 use crate::document_cache::DocumentCache;
 use crate::evaluations::{self, UsedEvaluation};
 use crate::evidence::{Evidence, Target, timestamp};
+use crate::governing::{HostPolicies, InForce};
 use crate::guards::{self, Plan};
-use crate::ledger::{Ledger, LedgerView, Opened, QUARANTINE_TAG, Standing};
+use crate::ledger::{Ledger, LedgerView, QUARANTINE_TAG, Standing};
 use crate::opening::NewChampion;
 use crate::panel::{Panel, PanelDecision};
 use crate::past::Past;
-use crate::versions;
 use hydra_base::aliases::{AliasMove, AliasState};
 use hydra_base::blocking;
 use hydra_base::error::{Error, ErrorKind, Result};
@@ -26,7 +28,8 @@ use hydra_base::time::now;
 use hydra_mlflow::connect::Backend;
 use hydra_mlflow::entities::{ModelVersion, RegisteredModel, VersionStatus};
 use hydra_models::model_cache::ModelCache;
-use hydra_policy::{Context, Decision, Input, Operation, Policy, Verdict};
+use hydra_policy::{Context, Decision, Input, Operation, OverrideKind, Policy, Verdict};
+use hydra_trust::TrustRules;
 
 pub use request::{Outcome, Request, Transition};
 
@@ -43,6 +46,8 @@ pub struct DecisionOptions {
     pub cache: Option<ModelCache>,
     /// The evaluations that were read before.
     pub evaluations: Option<DocumentCache>,
+    /// Who must have signed the model of a new champion.
+    pub model_trust: Option<Arc<TrustRules>>,
 }
 
 /// Decides requests about one model.
@@ -50,34 +55,37 @@ pub struct DecisionOptions {
 pub struct Transitions<'a> {
     pub(super) backend: &'a Backend,
     pub(super) model: &'a ModelName,
-    pub(super) panel: &'a Panel,
+    pub(super) host: &'a dyn HostPolicies,
     options: DecisionOptions,
 }
 
 impl<'a> Transitions<'a> {
-    /// Requests about `model`, decided by `panel`.
+    /// Requests about `model`, decided by the active policy, or by those of `host`.
     #[must_use]
     pub fn new(
         backend: &'a Backend,
         model: &'a ModelName,
-        panel: &'a Panel,
+        host: &'a dyn HostPolicies,
         options: DecisionOptions,
     ) -> Self {
-        Self { backend, model, panel, options }
+        Self { backend, model, host, options }
     }
 }
 
 impl Transitions<'_> {
-    /// The evidence for a request on these aliases. Versions among `newest` are not asked for again, and the run of `ledger` is
+    /// The evidence for a request on these aliases. Versions among `given` are not asked for again, and the run of `ledger` is
     /// asked for with those of the versions.
     pub async fn gather(
         &self,
         request: &Request,
         registered: RegisteredModel,
-        newest: Vec<ModelVersion>,
+        given: Vec<ModelVersion>,
         ledger: Option<&Ledger>,
     ) -> Result<Evidence> {
-        let mut evidence = Evidence::of(self.backend, registered, newest, request.target).await?;
+        let mut evidence = Evidence::of(self.backend, registered, given, request.target).await?;
+        if let Some(ledger) = ledger {
+            ledger.note_listed(&evidence.registered, evidence.versions());
+        }
         let runs = evidence.read_runs(self.backend, ledger);
         let models = self.open_models(request, &evidence);
         let documents = self.read_evaluations(request, &evidence);
@@ -93,20 +101,14 @@ impl Transitions<'_> {
         self.options.cache.as_ref()
     }
 
+    /// Who must have signed the model of a new champion.
+    pub(super) fn model_trust(&self) -> Option<&TrustRules> {
+        self.options.model_trust.as_deref()
+    }
+
     /// The cache of evaluations.
     pub(super) fn evaluations(&self) -> Option<&DocumentCache> {
         self.options.evaluations.as_ref()
-    }
-
-    /// The model and its ledger, and its newest versions, for [`Self::gather`]: one round of requests.
-    pub async fn open(&self) -> Result<(Opened, Vec<ModelVersion>)> {
-        let opened = Ledger::open(self.backend, self.model);
-        let newest = versions::newest(self.backend, self.model);
-        // The user is asked for in the same round, and then known.
-        let user = self.backend.registry.authenticated_user();
-        let (opened, newest, user) = join3(opened, newest, user).await;
-        user?;
-        Ok((opened?, newest?))
     }
 
     /// The request and its evidence on the state that the ledger shows. `first` serves if its aliases are the same.
@@ -136,9 +138,15 @@ impl Transitions<'_> {
     }
 
     /// Decides and explains, and changes nothing.
-    pub async fn dry_run(&self, request: &Request, evidence: &Evidence, past: Past) -> Result<Transition> {
+    pub async fn dry_run(
+        &self,
+        request: &Request,
+        evidence: &Evidence,
+        past: Past,
+        in_force: &InForce,
+    ) -> Result<Transition> {
         let (RequestDecision::Unchanged(transition) | RequestDecision::Decided { transition, .. }) =
-            self.decide(request, evidence, past).await?;
+            self.decide(request, evidence, past, in_force).await?;
         announce(&transition);
         Ok(*transition)
     }
@@ -149,9 +157,11 @@ impl Transitions<'_> {
         request: &Request,
         evidence: &Evidence,
         past: Past,
+        in_force: &InForce,
     ) -> Result<RequestDecision> {
         self.check(request, evidence)?;
-        if let Some(unchanged) = self.unchanged(request, evidence) {
+        let panel = &in_force.panel;
+        if let Some(unchanged) = self.unchanged(request, evidence, in_force) {
             return Ok(RequestDecision::Unchanged(Box::new(unchanged)));
         }
         let standing = &past.standing;
@@ -160,8 +170,8 @@ impl Transitions<'_> {
             return Err(self.with_way_back(error, request, evidence, standing).await);
         }
         self.unanswered(request, evidence, standing).await?;
-        let input = self.input(request, evidence, &past).await?;
-        let decision = self.panel.decide(&input).await?;
+        let input = self.input(request, evidence, &past, panel).await?;
+        let decision = panel.decide(&input).await?;
         // An answer of the leader that breaks a guard is an error, also if another policy says no.
         let plan = match self.review(&decision.leader.verdict, request, evidence, standing).await {
             Err(error) => return Err(self.with_way_back(error, request, evidence, standing).await),
@@ -174,6 +184,11 @@ impl Transitions<'_> {
         let champion = self.open_new_champion(request, evidence, &plan, standing).await?;
         let mut transition = self.transition(request, evidence, &decision, plan, champion);
         transition.at = past.moment.now;
+        transition.policy = Some(panel.leader().policy.identity());
+        transition.active_policy = in_force.active;
+        if in_force.is_set_aside {
+            transition.overrides.insert(OverrideKind::InactivePolicy);
+        }
         // A version that is in quarantine stays there, for the reason that it has.
         transition.quarantined.retain(|version| standing.quarantine(*version).is_none());
         Ok(RequestDecision::Decided {
@@ -185,7 +200,7 @@ impl Transitions<'_> {
     }
 
     /// Promoting the champion changes nothing and asks no policy: the seed would have archived the champion itself.
-    fn unchanged(&self, request: &Request, evidence: &Evidence) -> Option<Transition> {
+    fn unchanged(&self, request: &Request, evidence: &Evidence, in_force: &InForce) -> Option<Transition> {
         let target = evidence.target.as_ref()?;
         if evidence.champion.as_ref().map(|champion| champion.version) != Some(target.version) {
             return None;
@@ -202,6 +217,7 @@ impl Transitions<'_> {
             after: evidence.aliases(),
             quarantined: BTreeSet::new(),
             policy: None,
+            active_policy: in_force.active,
             panel: Vec::new(),
             explanation: format!("version {} is already the champion{quarantine}", target.version),
             fuel: 0,
@@ -218,13 +234,20 @@ impl Transitions<'_> {
         })
     }
 
-    async fn input(&self, request: &Request, evidence: &Evidence, past: &Past) -> Result<Input> {
+    async fn input(
+        &self,
+        request: &Request,
+        evidence: &Evidence,
+        past: &Past,
+        panel: &Panel,
+    ) -> Result<Input> {
         let Moment { now, difference } = past.moment;
         let describe = |version: &Option<ModelVersion>| {
             let Some(version) = version else { return Ok::<_, Error>(None) };
             let mut described = evidence.describe(version)?;
             // An approval is about the bytes that the host found. Without them, none counts.
             past.say_of(&mut described, evidence.model_sha256(version), now)?;
+            self.say_signers(&mut described);
             Ok(Some(described))
         };
         let mut context = Context::new(self.model.to_string(), timestamp(now)?, self.options.actor.clone());
@@ -245,7 +268,7 @@ impl Transitions<'_> {
             (Operation::Promote, Some(target)) => Input::promotion(target, context),
             (_, target) => Input::rollback(target, context),
         };
-        self.panel.question(self.panel.leader(), &evidence)
+        panel.question(panel.leader(), &evidence)
     }
 
     async fn review(
@@ -304,7 +327,8 @@ impl Transitions<'_> {
             quarantined: self.left_behind(request, &evidence.aliases(), &plan.after),
             before: evidence.aliases(),
             after: plan.after,
-            policy: Some(self.panel.leader().policy.identity()),
+            policy: None,
+            active_policy: None,
             panel: decision.clone().into_answers(),
             explanation: decision.verdict.explanation().to_owned(),
             fuel: decision.leader.usage.fuel,
@@ -362,6 +386,7 @@ pub(super) fn announce(transition: &Transition) {
         panel = ?transition.panel.iter().map(|answer| (answer.name.as_str(), answer.verdict)).collect::<Vec<_>>(),
         actor = %transition.actor,
         dry_run = transition.dry_run,
+        active_policy = transition.active_policy.map(tracing::field::display),
         overrides = ?transition.overrides,
         model_changes = ?transition.model_changes,
         explanation = %transition.explanation,

@@ -47,6 +47,8 @@ pub const BACKOFF_FACTOR: &str = "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR";
 pub const BACKOFF_JITTER: &str = "MLFLOW_HTTP_REQUEST_BACKOFF_JITTER";
 /// The timeout of one call, and of a body that does not move, in seconds.
 pub const REQUEST_TIMEOUT: &str = "MLFLOW_HTTP_REQUEST_TIMEOUT";
+/// How long a server that has not answered yet is tried again if it cannot be connected to, in seconds.
+pub const CONNECT_TIMEOUT: &str = "HYDRA_CONNECT_TIMEOUT";
 /// Whether a server's `Retry-After` replaces the exponential wait.
 pub const RESPECT_RETRY_AFTER: &str = "MLFLOW_HTTP_RESPECT_RETRY_AFTER_HEADER";
 /// Hosts other than the tracking server's that an `mlflow-artifacts://host/…` URI may name, separated by commas.
@@ -68,6 +70,10 @@ pub const CONFIG: &str = "HYDRA_CONFIG";
 pub const CLOCK_TOLERANCE: &str = "HYDRA_CLOCK_TOLERANCE";
 /// The filter of the events that are logged to stderr.
 pub const LOG: &str = "HYDRA_LOG";
+/// Whether OCI registries on other machines are asked without TLS.
+pub const OCI_PLAIN_HTTP: &str = "HYDRA_OCI_PLAIN_HTTP";
+/// The format of these events: `json` or `text`.
+pub const LOG_FORMAT: &str = "HYDRA_LOG_FORMAT";
 /// The cache directory for models and compiled policies.
 pub const CACHE_DIR: &str = "HYDRA_CACHE_DIR";
 /// The address of HTTP of a server.
@@ -86,6 +92,35 @@ pub const CACHE_BYTES: &str = "HYDRA_CACHE_BYTES";
 pub const POLICY_COMPILER: &str = "HYDRA_POLICY_COMPILER";
 /// The limits of that process: `memory=4GiB,processor-time=5m,wall-clock=10m`.
 pub const COMPILE_LIMITS: &str = "HYDRA_COMPILE_LIMITS";
+
+/// The command that shows long output on a terminal.
+pub const PAGER: &str = "HYDRA_PAGER";
+
+/// The variables of this project.
+pub const HYDRA: [&str; 22] = [
+    CONNECT_TIMEOUT,
+    ALLOWED_ARTIFACT_HOSTS,
+    ALLOWED_ARTIFACT_ROOTS,
+    MODEL,
+    POLICY,
+    ACTOR,
+    OUTPUT,
+    CONFIG,
+    CLOCK_TOLERANCE,
+    LOG,
+    LOG_FORMAT,
+    OCI_PLAIN_HTTP,
+    CACHE_DIR,
+    SERVE_LISTEN,
+    SERVE_GRPC,
+    SERVE_MODEL_FILE,
+    SERVE_INSTANCE,
+    SERVE_TOKEN_FILE,
+    CACHE_BYTES,
+    POLICY_COMPILER,
+    COMPILE_LIMITS,
+    PAGER,
+];
 
 /// One year.
 const LONGEST_SECONDS: f64 = 365.0 * 86_400.0;
@@ -234,6 +269,14 @@ mod tests {
         }
         let error = seconds("nan").seconds(REQUEST_TIMEOUT).expect_err("not a number");
         assert_eq!(error.kind(), ErrorKind::Config);
+    }
+
+    #[test]
+    fn every_variable_of_this_project_is_listed() {
+        let source = include_str!("environment.rs");
+        let declared =
+            source.lines().filter(|line| line.starts_with("pub const ") && line.contains("\"HYDRA_"));
+        assert_eq!(declared.count(), HYDRA.len());
     }
 
     #[test]

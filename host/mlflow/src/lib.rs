@@ -3,8 +3,6 @@
 pub mod artifacts;
 pub mod clock;
 pub mod connect;
-#[cfg(any(feature = "rest", feature = "object-stores"))]
-mod crypto;
 pub mod entities;
 pub mod environment;
 mod errors;

@@ -45,6 +45,7 @@ pub struct Listing {
     seen: BTreeSet<Sha256>,
     items: usize,
     most: usize,
+    most_pages: usize,
 }
 
 impl Default for Listing {
@@ -57,7 +58,20 @@ impl Listing {
     /// The beginning of a listing of at most that many items: of which more would not fit in memory.
     #[must_use]
     pub fn at_most(items: usize) -> Self {
-        Self { token: None, at_end: false, seen: BTreeSet::new(), items: 0, most: items }
+        Self {
+            token: None,
+            at_end: false,
+            seen: BTreeSet::new(),
+            items: 0,
+            most: items,
+            most_pages: MAX_PAGES,
+        }
+    }
+
+    /// The same listing with at most that many pages.
+    #[must_use]
+    pub fn of_pages(self, most_pages: usize) -> Self {
+        Self { most_pages, ..self }
     }
 
     /// The token of the page to read next.
@@ -87,7 +101,7 @@ impl Listing {
         if !self.seen.insert(Sha256::of(token.as_bytes())) {
             return Err(self.endless("repeats its pages"));
         }
-        if self.seen.len() >= MAX_PAGES {
+        if self.seen.len() >= self.most_pages {
             return Err(self.endless("does not end"));
         }
         Ok(())

@@ -200,6 +200,12 @@ pub trait RegistryStore: Debug + Send + Sync {
         Ok(None)
     }
 
+    /// Whether a listing of versions showed their aliases. Those of MLflow's file store do, also behind a server, and those of a
+    /// database do not. Sends no request.
+    fn lists_aliases(&self) -> bool {
+        false
+    }
+
     /// The atomic operations of a local store; `None` for a remote store.
     fn atomic(&self) -> Option<&dyn AtomicRegistry> {
         None
@@ -217,6 +223,15 @@ pub struct VersionTag {
     pub value: Option<String>,
 }
 
+/// A tag of a registered model that is set.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ModelTag {
+    /// The tag's key.
+    pub key: Key,
+    /// The value.
+    pub value: String,
+}
+
 /// A ledger append with the alias moves and tags it stands for, applied together or not at all.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
@@ -229,6 +244,8 @@ pub struct AtomicTransition {
     pub moves: Vec<AliasMove>,
     /// The tags of versions of the model. Those of versions that do not exist are left out.
     pub tags: Vec<VersionTag>,
+    /// The tags of the model itself.
+    pub model_tags: Vec<ModelTag>,
     /// The entry to append, a version of the ledger model.
     pub entry: NewModelVersion,
     /// The newest version of the ledger model (deleted ones included) as the caller read it; another one is a conflict.
@@ -240,8 +257,15 @@ impl AtomicTransition {
     /// The append of `entry`, the first version of its model, with no alias of `model` moved or expected, and no tag.
     #[must_use]
     pub fn new(model: ModelName, entry: NewModelVersion) -> Self {
-        let (expected_aliases, moves, tags) = (Vec::new(), Vec::new(), Vec::new());
-        Self { model, expected_aliases, moves, tags, entry, expected_newest: None }
+        Self {
+            model,
+            expected_aliases: Vec::new(),
+            moves: Vec::new(),
+            tags: Vec::new(),
+            model_tags: Vec::new(),
+            entry,
+            expected_newest: None,
+        }
     }
 }
 

@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 use crate::candidate::SHA256_TAG;
 use hydra_base::Sha256;
 use hydra_base::error::{Error, ErrorKind, Result};
-use hydra_base::private_dir;
+use hydra_base::private_dir::{self, write_whole};
 use hydra_lightgbm::loaded::ModelLimits;
 use hydra_mlflow::entities::ModelVersion;
 
@@ -234,14 +234,6 @@ pub fn read_small(path: &Path, most: u64) -> Option<Vec<u8>> {
     let mut bytes = Vec::with_capacity(usize::try_from(size).ok()?);
     file.take(most).read_to_end(&mut bytes).ok()?;
     Some(bytes)
-}
-
-/// Writes the file `name` in a directory that exists: whole, or not at all.
-pub fn write_whole(directory: &Path, name: &str, bytes: &[u8]) -> io::Result<()> {
-    let mut file = tempfile::NamedTempFile::new_in(directory)?;
-    io::Write::write_all(&mut file, bytes)?;
-    file.persist(directory.join(name)).map_err(|error| error.error)?;
-    Ok(())
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use std::process::Command;
 
 use wit_component::ComponentEncoder;
 
-use super::Language;
+use super::{BuildInfo, Language};
 use hydra_base::error::{Error, ErrorKind, Result};
 use hydra_base::regular_file;
 use hydra_guest_cargo as guest_cargo;
@@ -22,7 +22,7 @@ const PYTHON: &str = "a Python policy is built with Python 3.10 or newer and its
 
 /// Builds the project in `dir` and returns the path of the component: `output`, or `<name>.wasm` in the project's
 /// `target` directory. Intermediate files go to `target_dir`, by default that same directory; projects that share one
-/// share the work.
+/// share the work. The component says in a section of its own [what it was built from](BuildInfo).
 ///
 /// A compiler or tool that is missing or fails is an error of kind [`ErrorKind::PolicyBuild`] that quotes its output. A
 /// component that imports something or does not export the contract is one of kind [`ErrorKind::PolicyIncompatible`]. The
@@ -57,23 +57,30 @@ pub fn build(dir: &Path, output: Option<&Path>, target_dir: Option<&Path>) -> Re
         Language::JavaScript => build_javascript(&dir, &output)?,
         Language::Python => build_python(&dir, &output)?,
     }
-    check(&output).map_err(|error| error.with_context("project", dir.display()))?;
+    let info = BuildInfo::of_project(&dir, language)?;
+    let component =
+        regular_file::read(&output, MAX_BYTES, |error| storage("cannot read the component", &output, error))?;
+    let component = info.added_to(component)?;
+    check(&component).map_err(|error| error.with_context("project", dir.display()))?;
+    fs::write(&output, component).map_err(|error| storage("cannot write the component", &output, error))?;
     Ok(output)
 }
 
+/// The most bytes of a module, of a component, and of a manifest.
+const MAX_BYTES: u64 = 512 << 20;
+
 /// Checks the interface: a project can compile without exporting it.
-fn check(component: &Path) -> Result<()> {
-    let bytes =
-        regular_file::read(component, |error| storage("cannot read the component", component, error))?;
+fn check(component: &[u8]) -> Result<()> {
     let budget = Budget::default().with_component_bytes(u64::MAX);
-    ComponentSummary::read(&bytes, &budget)?.check().map(drop)
+    ComponentSummary::read(component, &budget)?.check().map(drop)
 }
 
 fn build_rust(dir: &Path, package: &str, target_dir: &Path, output: &Path) -> Result<()> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| OsString::from("cargo"));
     let module = guest_cargo::build_module(&cargo, dir, package, target_dir, &[])
         .map_err(|error| failed("cannot build the policy", dir).with_source(error))?;
-    let module = regular_file::read(&module, |error| storage("cannot read the module", &module, error))?;
+    let module =
+        regular_file::read(&module, MAX_BYTES, |error| storage("cannot read the module", &module, error))?;
     let component = ComponentEncoder::default()
         .validate(true)
         .module(&module)
@@ -101,7 +108,7 @@ fn build_javascript(dir: &Path, output: &Path) -> Result<()> {
 
 /// Runs componentize-py from the project's virtual environment, which is created if it is missing.
 fn build_python(dir: &Path, output: &Path) -> Result<()> {
-    let bin = dir.join(".venv").join(if cfg!(windows) { "Scripts" } else { "bin" });
+    let bin = environment(dir);
     if !bin.join("componentize-py").exists() {
         run(dir, Command::new("python3").args(["-m", "venv", ".venv"]), PYTHON, PYTHON)?;
         let pip = ["-m", "pip", "install", "--quiet", "--requirement", "requirements.txt"];
@@ -112,6 +119,11 @@ fn build_python(dir: &Path, output: &Path) -> Result<()> {
     let mut command = Command::new(bin.join("componentize-py"));
     command.args(world).args(["componentize", "--stub-wasi", "app", "--output"]).arg(output);
     run(dir, &mut command, PYTHON, "check app.py")
+}
+
+/// The programs of a project's virtual environment.
+pub(crate) fn environment(dir: &Path) -> PathBuf {
+    dir.join(".venv").join(if cfg!(windows) { "Scripts" } else { "bin" })
 }
 
 /// Runs a tool in the project. `missing` is the hint if it cannot be run, `failing` the hint if it fails.
@@ -135,7 +147,8 @@ fn run(dir: &Path, command: &mut Command, missing: &str, failing: &str) -> Resul
 
 fn package_name(dir: &Path) -> Result<String> {
     let path = dir.join("Cargo.toml");
-    let text = regular_file::read_text(&path, |error| storage("cannot read the manifest", &path, error))?;
+    let text =
+        regular_file::read_text(&path, MAX_BYTES, |error| storage("cannot read the manifest", &path, error))?;
     let manifest: toml::Table = text
         .parse()
         .map_err(|error: toml::de::Error| failed("the manifest is malformed", dir).with_source(error))?;

@@ -88,10 +88,13 @@ pub struct CaseOutcome {
     pub decision: Option<Decision>,
 }
 
+/// The most bytes of a case file.
+const MAX_CASE_BYTES: u64 = 64 << 20;
+
 impl CaseFile {
     /// Reads one case file. A malformed one is an error of kind [`ErrorKind::InvalidArgument`].
     pub fn read(path: &Path) -> Result<Self> {
-        let bytes = regular_file::read(path, |error| unreadable(path, error))?;
+        let bytes = regular_file::read(path, MAX_CASE_BYTES, |error| unreadable(path, error))?;
         let case = serde_json::from_slice(&bytes).map_err(|error| {
             Error::new(ErrorKind::InvalidArgument, "the case file is malformed")
                 .with_context("path", path.display())

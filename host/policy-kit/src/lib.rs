@@ -15,6 +15,7 @@
 
 mod bench;
 mod build;
+mod build_info;
 mod case;
 mod scaffold;
 mod what_if;
@@ -25,6 +26,7 @@ use std::str::FromStr;
 
 pub use bench::{BenchReport, bench};
 pub use build::build;
+pub use build_info::{BuildInfo, Comparison};
 pub use case::{Case, CaseFile, CaseOutcome, Expectation, ExpectedVerdict, case_schema};
 pub use scaffold::scaffold;
 pub use what_if::{ChangeKind, Effort, Flip, Moved, Relation, WhatIf, what_if};

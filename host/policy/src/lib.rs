@@ -62,7 +62,7 @@ pub use interface::INTERFACE_VERSIONS;
 pub use json::Float;
 #[doc(hidden)]
 pub use json::alias_moves;
-pub use policy::{Decision, Policy};
+pub use policy::{Decision, Policy, other_digest};
 pub use settings::{Descriptor, Setting, SettingKind};
 pub use text::{format_duration, parse_duration};
 pub use types::{

@@ -66,8 +66,22 @@ impl Policy {
     /// Loads a policy from a file. A file that cannot be read is an error of kind [`ErrorKind::PolicyNotFound`];
     /// otherwise like [`Policy::load`].
     pub fn load_file(engine: &PolicyEngine, path: &Path, budget: &Budget) -> Result<Self> {
-        let bytes = read_at_most(path, budget.component_bytes)?;
+        let bytes = Self::read_file(path, None, budget)?;
         Self::load(engine, &bytes, budget).map_err(|error| error.with_context("policy", path.display()))
+    }
+
+    /// The bytes of a component file, as many as `budget` allows and one more. A file that cannot be read is an error of kind
+    /// [`ErrorKind::PolicyNotFound`], and one that does not have the SHA-256 `pinned` is one of kind [`ErrorKind::PolicyDigest`].
+    pub fn read_file(path: &Path, pinned: Option<Sha256>, budget: &Budget) -> Result<Vec<u8>> {
+        let bytes = read_at_most(path, budget.component_bytes)?;
+        // The rest of a file that is too large was not read: its digest is not known.
+        if let Some(pinned) = pinned.filter(|_| bytes.len() as u64 <= budget.component_bytes) {
+            let found = Sha256::of(&bytes);
+            if found != pinned {
+                return Err(other_digest(pinned, found).with_context("policy", path.display()));
+            }
+        }
+        Ok(bytes)
     }
 
     /// Checks and compiles a component (or takes the compiled code from the engine's cache), and calls its `describe`.
@@ -195,6 +209,15 @@ fn not_a_policy(
         Some(hint) => refused.with_hint(hint),
         None => refused,
     }
+}
+
+/// The error for a component with another digest than the one that was named with it.
+#[must_use]
+pub fn other_digest(pinned: Sha256, found: Sha256) -> Error {
+    Error::new(ErrorKind::PolicyDigest, "the policy does not have the SHA-256 that was named with it")
+        .with_context("expected sha256", pinned)
+        .with_context("found sha256", found)
+        .with_hint("use the file with that digest, or name the digest of this one if you trust it")
 }
 
 fn read_at_most(path: &Path, limit: u64) -> Result<Vec<u8>> {

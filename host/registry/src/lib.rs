@@ -66,10 +66,13 @@ pub use hydra_base::pattern::NamePattern;
 pub use hydra_base::{Error, ErrorCategory, ErrorKind, PolicyIdentity, Result, Sha256, Timestamp};
 pub use hydra_evaluation as evaluation;
 pub use hydra_lifecycle as lifecycle;
+pub use hydra_lifecycle::activation::{PolicyStated, PolicyVerb};
 pub use hydra_lifecycle::doctor::Finding;
 pub use hydra_lifecycle::evaluations::RecordedEvaluation;
 pub use hydra_lifecycle::evidence::Target;
+pub use hydra_lifecycle::governing::InForce;
 pub use hydra_lifecycle::ledger::Ledger;
+pub use hydra_lifecycle::ledger::active::{DocumentedPolicy, PolicyDocument};
 pub use hydra_lifecycle::ledger::head::Head;
 pub use hydra_lifecycle::panel::{Answer, MAX_POLICIES, Panel};
 pub use hydra_lifecycle::statement::{Stated, Verb};
@@ -82,14 +85,18 @@ pub use hydra_mlflow::connect::Backend;
 pub use hydra_models::candidate::{Candidate, LoggedCandidate, ModelSource, PreparedCandidate};
 pub use hydra_policy as policy;
 pub use hydra_policy::{Operation, Policy};
+pub use hydra_trust as trust;
+pub use loading::check_policy_file;
 pub use open::{DEFAULT_MODEL, OpenOptions, PolicySource};
 pub use panel::{PanelOptions, PanelPolicy};
-pub use project::{PolicyConfig, Project, ProjectConfig, ServeConfig};
-pub use registry::{
-    ChampionInfo, LoadedVersion, ModelRegistry, ServableVersion, VersionDetails, VersionInfo,
-    VersionSelector, have_same_files, quarantine_of,
+pub use project::{
+    CONFIG_FILE, PolicyConfig, Project, ProjectConfig, ReceiverConfig, ReceiverUrl, ServeConfig, SinglePolicy,
 };
-pub use requests::{ApprovalRequest, DecisionRequest, LogRequest, StatementRequest};
+pub use registry::{
+    ActivePolicy, ChampionInfo, LoadedVersion, ModelRegistry, ServableVersion, SignedModel, VersionDetails,
+    VersionInfo, VersionSelector, have_same_files, quarantine_of,
+};
+pub use requests::{ApprovalRequest, DecisionRequest, LogRequest, PolicyRequest, StatementRequest};
 
 /// The README's example compiles.
 #[cfg(doctest)]

@@ -1,19 +1,23 @@
 //! The policies of a registry, resolved from its options, and loading them.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use futures_util::future::try_join_all;
+use serde_json::{Map, Value};
 use tokio::sync::OnceCell;
 
 use crate::open::{OpenOptions, PolicySource};
 use crate::panel::{PanelOptions, PanelPolicy};
-use hydra_base::blocking;
 use hydra_base::error::{Error, ErrorKind, Result};
 use hydra_base::names::PolicyName;
+use hydra_base::{Sha256, blocking};
+use hydra_lifecycle::governing::Configured;
 use hydra_lifecycle::panel::{Member, Panel, address, check_parts};
 use hydra_mlflow::environment;
 use hydra_policy::{Budget, EngineOptions, PanelRole, Policy, PolicyEngine};
+use hydra_trust::oci::{Oci, Reference};
+use hydra_trust::{Signer, TrustConfig, TrustRules, detached};
 
 /// The parameters for loading the policies.
 #[derive(Debug, Clone)]
@@ -21,6 +25,15 @@ pub(crate) struct PolicySettings {
     /// One or more, the leader first.
     pub policies: Vec<MemberSettings>,
     pub engine: EngineOptions,
+    /// Who must have signed the policies that are loaded; the embedded one, and those that the caller loaded, are trusted like the
+    /// program itself.
+    pub trust: Option<TrustRules>,
+    /// Where policies in OCI registries come from.
+    pub oci: Oci,
+    /// What the caller says of policies, in comparison with the active one.
+    pub configured: Configured,
+    /// How many people must approve before another policy takes the place of these, if they become the active ones.
+    pub activation_approvals: u32,
 }
 
 /// The parameters for loading one policy.
@@ -29,6 +42,8 @@ pub(crate) struct MemberSettings {
     pub name: PolicyName,
     pub role: PanelRole,
     pub source: PolicySource,
+    /// The digest that the component must have.
+    pub sha256: Option<Sha256>,
     /// The settings as they were given.
     pub settings: BTreeMap<String, String>,
     pub budget: Budget,
@@ -49,29 +64,79 @@ impl PolicySettings {
         }
         let loaded = try_join_all(sources.into_iter().map(|source| self.load_one(source, engine))).await?;
         let members = self.policies.iter().zip(places).filter_map(|(member, place)| {
-            let policy = loaded.get(place)?.clone();
+            let (policy, signers) = loaded.get(place)?.clone();
             let MemberSettings { name, role, settings, .. } = member.clone();
-            Some(Member { name, role, policy, settings })
+            let signers = signers.into_iter().map(|signer| signer.key).collect();
+            Some(Member { name, role, policy, settings, signers })
         });
-        Panel::new(members.collect())
+        Ok(Panel::new(members.collect())?.with_trust(self.configured.trust.clone()))
     }
 
-    async fn load_one(&self, of: &MemberSettings, engine: &OnceCell<PolicyEngine>) -> Result<Policy> {
-        let (source, budget) = (of.source.clone(), of.budget.clone());
-        if let PolicySource::Loaded(policy) = source {
-            return Ok(policy);
-        }
-        let start = || {
-            let options = self.engine.clone();
-            blocking(move || PolicyEngine::new(&options))
-        };
-        let engine = engine.get_or_try_init(start).await?.clone();
-        blocking(move || match source {
-            PolicySource::File(path) => Policy::load_file(&engine, &path, &budget),
-            _ => Policy::load_default(&engine, &budget),
-        })
-        .await
+    pub fn start_engine(&self) -> impl Future<Output = Result<PolicyEngine>> + use<> {
+        let options = self.engine.clone();
+        blocking(move || PolicyEngine::new(&options))
     }
+
+    /// A policy, with those who signed it.
+    async fn load_one(
+        &self,
+        of: &MemberSettings,
+        engine: &OnceCell<PolicyEngine>,
+    ) -> Result<(Policy, Vec<Signer>)> {
+        let MemberSettings { source, budget, sha256, .. } = of.clone();
+        if let PolicySource::Loaded(policy) = source {
+            check_digest(policy.sha256(), sha256)?;
+            return Ok((policy, Vec::new()));
+        }
+        let engine = engine.get_or_try_init(|| self.start_engine()).await?.clone();
+        let (bytes, signers, origin) = match source {
+            PolicySource::Oci(reference) => {
+                let reference: Reference = reference.parse()?;
+                let component = self.oci.component(&reference, budget.component_bytes).await?;
+                check_digest(Sha256::of(&component.bytes), sha256)?;
+                let signers = match &self.trust {
+                    Some(rules) => self.oci.verify(&component, rules).await?,
+                    None => Vec::new(),
+                };
+                tracing::info!(reference = %component.reference, "the policy comes from a registry");
+                (component.bytes, signers, component.reference.to_string())
+            }
+            PolicySource::File(path) => {
+                let (rules, budget) = (self.trust.clone(), budget.clone());
+                let origin = path.display().to_string();
+                let read = blocking(move || {
+                    let bytes = Policy::read_file(&path, sha256, &budget)
+                        .map_err(|error| with_digest_hint(error, &path))?;
+                    if bytes.len() as u64 > budget.component_bytes {
+                        // Not all of it was read. Loading refuses it for its size, before anything else.
+                        return Ok((bytes, Vec::new()));
+                    }
+                    let signers = rules.map(|rules| check_policy_file(&rules, &path, &bytes)).transpose()?;
+                    Ok((bytes, signers.unwrap_or_default()))
+                });
+                let (bytes, signers) = read.await?;
+                (bytes, signers, origin)
+            }
+            _ => {
+                let policy = blocking(move || Policy::load_default(&engine, &budget)).await?;
+                check_digest(policy.sha256(), sha256)?;
+                return Ok((policy, Vec::new()));
+            }
+        };
+        let load = blocking(move || Policy::load(&engine, &bytes, &budget));
+        let policy = load.await.map_err(|error| error.with_context("policy", origin))?;
+        Ok((policy, signers))
+    }
+}
+
+/// Who signed the component in a file, by the signatures [beside](detached) it. Fails like [`TrustRules::check`].
+pub fn check_policy_file(rules: &TrustRules, path: &Path, bytes: &[u8]) -> Result<Vec<Signer>> {
+    let about = |error: Error| error.with_context("path", path.display());
+    rules.check(bytes, &detached::beside(path)?).map_err(|error| {
+        let hint = format!("sign it: `hydra-registry policy sign {} --key KEY`", path.display());
+        let is_unsigned = error.kind() == ErrorKind::SignatureNotFound;
+        about(if is_unsigned { error.with_hint(hint) } else { error })
+    })
 }
 
 impl MemberSettings {
@@ -80,9 +145,35 @@ impl MemberSettings {
         let same_source = match (&self.source, &other.source) {
             (PolicySource::Embedded, PolicySource::Embedded) => true,
             (PolicySource::File(one), PolicySource::File(other)) => one == other,
+            (PolicySource::Oci(one), PolicySource::Oci(other)) => one == other,
             _ => false,
         };
-        same_source && self.budget == other.budget
+        same_source && self.budget == other.budget && self.sha256 == other.sha256
+    }
+}
+
+/// Trust rules as the ledger records them: with the keys instead of their paths.
+fn written(rules: &TrustConfig) -> Result<Map<String, Value>> {
+    match serde_json::to_value(rules.inlined()?) {
+        Ok(Value::Object(rules)) => Ok(rules),
+        _ => Err(Error::new(ErrorKind::Internal, "cannot write trust rules as JSON")),
+    }
+}
+
+/// A text after `@sha256:` that is not a digest makes the whole argument a path.
+fn with_digest_hint(error: Error, path: &Path) -> Error {
+    let looks_pinned = path.to_string_lossy().contains("@sha256:");
+    if error.kind() == ErrorKind::PolicyNotFound && looks_pinned {
+        return error.with_hint("write the digest as 64 hexadecimal digits: `FILE@sha256:DIGEST`");
+    }
+    error
+}
+
+/// Refuses a policy with another digest than the one that was named with it.
+fn check_digest(found: Sha256, pinned: Option<Sha256>) -> Result<()> {
+    match pinned {
+        Some(pinned) if pinned != found => Err(hydra_policy::other_digest(pinned, found)),
+        _ => Ok(()),
     }
 }
 
@@ -101,15 +192,7 @@ impl OpenOptions {
     /// Loads the policy of a registry with these options, like [`load_panel`](Self::load_panel).
     /// [`ErrorKind::SeveralPolicies`] if several decide together.
     pub async fn load_policy(&self) -> Result<Policy> {
-        let panel = self.load_panel().await?;
-        if panel.is_alone() {
-            return Ok(panel.leader().policy.clone());
-        }
-        let names: Vec<String> = panel.members().map(|member| member.name.to_string()).collect();
-        let message = format!("{} policies decide together, and one is needed", names.len());
-        Err(Error::new(ErrorKind::SeveralPolicies, message)
-            .with_context("policies", names.join(", "))
-            .with_hint("name the file of one policy"))
+        Ok(self.load_panel().await?.only()?.policy.clone())
     }
 
     /// The component files of the policies of these options.
@@ -132,9 +215,51 @@ impl OpenOptions {
         for (index, (name, (role, policy))) in names.iter().cloned().zip(policies).enumerate() {
             let (settings, budget) =
                 (self.settings_of(index, &names, &policy), self.budget_of(index, &names, &policy)?);
-            members.push(MemberSettings { name, role, source: policy.source, settings, budget });
+            let PanelPolicy { source, sha256, .. } = policy;
+            members.push(MemberSettings { name, role, source, sha256, settings, budget });
         }
-        Ok(PolicySettings { policies: members, engine: self.engine_options()? })
+        let engine = self.engine_options()?;
+        let activation_approvals =
+            self.activation_approvals.or(self.config.activation_approvals).unwrap_or_default();
+        for member in &members {
+            if let PolicySource::Oci(reference) = &member.source {
+                reference.parse::<Reference>()?;
+            }
+        }
+        let configured = self.configured(&members)?;
+        let trust = self.policy_rules()?;
+        let oci = self.oci()?;
+        Ok(PolicySettings { policies: members, engine, trust, oci, configured, activation_approvals })
+    }
+
+    /// The embedded policy alone counts as no policy that the host names.
+    fn configured(&self, members: &[MemberSettings]) -> Result<Configured> {
+        let is_embedded = |member: &MemberSettings| matches!(member.source, PolicySource::Embedded);
+        let names_policies = !matches!(members, [only] if is_embedded(only));
+        let trust = self.policy_trust().map(written).transpose()?;
+        let Some(only) = members.first().filter(|_| !names_policies) else {
+            return Ok(Configured { names_policies, trust, ..Configured::default() });
+        };
+        let mut settings = only.settings.clone();
+        // Keys with the name of a policy may be for one of the active policy.
+        settings.extend(self.policy_settings.clone());
+        let mut budget = self.config.budget.clone();
+        budget.extend(self.budget.clone());
+        Ok(Configured { names_policies, settings, budget, trust })
+    }
+
+    /// Who must have signed the policies that are loaded; none without such rules.
+    pub fn policy_rules(&self) -> Result<Option<TrustRules>> {
+        self.policy_trust().map(TrustConfig::load).transpose()
+    }
+
+    /// The most bytes of a component in a registry: the limit of these options for a policy that decides alone.
+    pub fn component_bytes(&self) -> Result<u64> {
+        Ok(self.budget_of(0, &[], &PanelPolicy::new(PolicySource::Embedded))?.component_bytes)
+    }
+
+    fn policy_trust(&self) -> Option<&TrustConfig> {
+        self.policy_trust.as_ref().or(self.config.policy.trust.as_ref())
     }
 
     fn panel_options(&self) -> PanelOptions {

@@ -13,6 +13,8 @@ use hydra_mlflow::connect::Backend;
 use hydra_mlflow::environment::Environment;
 use hydra_mlflow::uri::GivenUri;
 use hydra_policy::{CompileLimits, CompilerCommand, Policy, PolicyEngine};
+use hydra_trust::TrustConfig;
+use hydra_trust::oci::Reference;
 
 /// The default name of the registered model.
 pub const DEFAULT_MODEL: &str = "hydra-baseline";
@@ -26,6 +28,9 @@ pub enum PolicySource {
     Embedded,
     /// A component file. The first decision of a registry reads it.
     File(PathBuf),
+    /// A component in an OCI registry: `oci://HOST/REPOSITORY:TAG`, `…@sha256:DIGEST` or both. The first decision fetches it, or takes
+    /// it from the cache if the reference has a digest.
+    Oci(String),
     /// A loaded policy, so that embedding programs can share one engine.
     Loaded(Policy),
 }
@@ -36,9 +41,13 @@ impl From<Policy> for PolicySource {
     }
 }
 
+/// A path that begins with `oci://` is a reference.
 impl From<PathBuf> for PolicySource {
     fn from(file: PathBuf) -> Self {
-        Self::File(file)
+        match file.to_str().filter(|text| Reference::is_meant(text)) {
+            Some(reference) => Self::Oci(reference.to_owned()),
+            None => Self::File(file),
+        }
     }
 }
 
@@ -60,6 +69,10 @@ pub struct OpenOptions {
     pub(crate) monitors: Vec<PanelPolicy>,
     pub(crate) policy_settings: BTreeMap<String, String>,
     pub(crate) budget: BTreeMap<String, String>,
+    pub(crate) activation_approvals: Option<u32>,
+    pub(crate) policy_trust: Option<TrustConfig>,
+    pub(crate) model_trust: Option<TrustConfig>,
+    pub(crate) oci_plain_http: Option<bool>,
     pub(crate) managed_aliases: Vec<Alias>,
     pub(crate) cache_dir: Option<PathBuf>,
     pub(crate) cache_bytes: Option<u64>,
@@ -169,6 +182,33 @@ impl OpenOptions {
         V: Into<String>,
     {
         self.budget.extend(limits.into_iter().map(|(key, value)| (key.into(), value.into())));
+        self
+    }
+
+    /// Sets how many people, other than the requester, must approve before another policy takes the place of these or none is active,
+    /// once these are [active](crate::ModelRegistry::activate_policy). Default: `activation-approvals` in `hydra.toml`, none.
+    pub fn with_activation_approvals(mut self, approvals: u32) -> Self {
+        self.activation_approvals = Some(approvals);
+        self
+    }
+
+    /// Sets who must have signed the policies that are loaded from files and registries. Default: `[policy.trust]` in `hydra.toml`.
+    pub fn with_policy_trust(mut self, rules: TrustConfig) -> Self {
+        self.policy_trust = Some(rules);
+        self
+    }
+
+    /// Sets who must have signed the models that become champion, that are loaded, and that a server swaps in. Default:
+    /// `[model-trust]` in `hydra.toml`.
+    pub fn with_model_trust(mut self, rules: TrustConfig) -> Self {
+        self.model_trust = Some(rules);
+        self
+    }
+
+    /// Sets whether OCI registries on other machines are asked without TLS, and then without credentials. Default:
+    /// `HYDRA_OCI_PLAIN_HTTP`, `hydra.toml`, no.
+    pub fn with_oci_plain_http(mut self, plain_http: bool) -> Self {
+        self.oci_plain_http = Some(plain_http);
         self
     }
 

@@ -5,8 +5,10 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use crate::open::PolicySource;
+use hydra_base::Sha256;
 use hydra_base::names::PolicyName;
 use hydra_policy::PanelRole;
+use hydra_trust::oci::Reference;
 
 /// A policy with its own name, settings and limits, to decide together with others.
 #[derive(Debug, Clone)]
@@ -14,6 +16,7 @@ use hydra_policy::PanelRole;
 pub struct PanelPolicy {
     pub(crate) name: Option<PolicyName>,
     pub(crate) source: PolicySource,
+    pub(crate) sha256: Option<Sha256>,
     pub(crate) settings: BTreeMap<String, String>,
     pub(crate) budget: BTreeMap<String, String>,
 }
@@ -38,18 +41,42 @@ pub struct PanelOptions {
 impl PanelPolicy {
     /// A policy with default settings, named after its file, or after itself if it is loaded already.
     pub fn new(source: impl Into<PolicySource>) -> Self {
-        Self { name: None, source: source.into(), settings: BTreeMap::new(), budget: BTreeMap::new() }
+        Self {
+            name: None,
+            source: source.into(),
+            sha256: None,
+            settings: BTreeMap::new(),
+            budget: BTreeMap::new(),
+        }
     }
 
-    /// A policy as an argument or `HYDRA_POLICY` names it: `NAME=FILE`, or a path. A path may contain a sign of equality if the
-    /// text before it is not a valid name.
+    /// A policy as an argument or `HYDRA_POLICY` names it: `NAME=FILE`, or a path, each with `@sha256:DIGEST` after it if the file
+    /// must have that digest; or `oci://…` in the place of the path, where a digest is that of the manifest. A path may contain a sign of equality if the text before it is not a valid name, and `@sha256:` if
+    /// the text after it is not a digest.
     pub fn from_argument(given: impl Into<OsString>) -> Self {
         let given = given.into();
+        let is_reference = |text: &str| {
+            Reference::is_meant(text)
+                || text.split_once('=').is_some_and(|(_, rest)| Reference::is_meant(rest))
+        };
+        let (given, sha256) = match given.to_str().filter(|text| !is_reference(text)).and_then(pinned) {
+            Some((file, sha256)) => (OsString::from(file), Some(sha256)),
+            None => (given, None),
+        };
         let named = given.to_str().and_then(|text| text.split_once('='));
-        match named.and_then(|(name, file)| Some((PolicyName::new(name).ok()?, PathBuf::from(file)))) {
-            Some((name, file)) => Self::new(file).with_name(name),
-            None => Self::new(PathBuf::from(given)),
-        }
+        let policy =
+            match named.and_then(|(name, file)| Some((PolicyName::new(name).ok()?, PathBuf::from(file)))) {
+                Some((name, file)) => Self::new(file).with_name(name),
+                None => Self::new(PathBuf::from(given)),
+            };
+        Self { sha256, ..policy }
+    }
+
+    /// Sets the SHA-256 that the component must have. Another file is an error of kind
+    /// [`ErrorKind::PolicyDigest`](crate::ErrorKind::PolicyDigest) before it is parsed or compiled.
+    pub fn with_sha256(mut self, sha256: Sha256) -> Self {
+        self.sha256 = Some(sha256);
+        self
     }
 
     /// The same policy, with a relative path of its file made absolute against the directory `base`.
@@ -96,6 +123,9 @@ impl PanelPolicy {
         PolicyName::of_stem(&match &self.source {
             PolicySource::Embedded => "default".to_owned(),
             PolicySource::File(path) => stem(path),
+            PolicySource::Oci(text) => text
+                .parse::<Reference>()
+                .map_or_else(|_| text.clone(), |reference| reference.name().to_owned()),
             PolicySource::Loaded(policy) => policy.descriptor().name.clone(),
         })
     }
@@ -123,6 +153,12 @@ impl PanelOptions {
     }
 }
 
+/// The path and the digest in `PATH@sha256:DIGEST`.
+fn pinned(given: &str) -> Option<(&str, Sha256)> {
+    let (file, digest) = given.rsplit_once("@sha256:")?;
+    Some((file, digest.to_ascii_lowercase().parse().ok()?))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -136,8 +172,26 @@ mod tests {
             ("./a=b.wasm", None, "./a=b.wasm"),
             ("", None, ""),
         ] {
-            let PanelPolicy { name: found, source, .. } = PanelPolicy::from_argument(given);
+            let PanelPolicy { name: found, source, sha256, .. } = PanelPolicy::from_argument(given);
+            assert_eq!(sha256, None, "{given}");
             assert_eq!(found.as_ref().map(PolicyName::as_str), name, "{given}");
+            let PolicySource::File(path) = source else { panic!("{given}: {source:?}") };
+            assert_eq!(path.to_str(), Some(file), "{given}");
+        }
+    }
+
+    #[test]
+    fn an_argument_has_a_digest_only_if_the_text_after_the_sign_is_one() {
+        let digest = "ab".repeat(32);
+        for (given, name, file, pinned) in [
+            (format!("gate.wasm@sha256:{digest}"), None, "gate.wasm", true),
+            (format!("strict=a@b.wasm@sha256:{}", digest.to_uppercase()), Some("strict"), "a@b.wasm", true),
+            ("gate.wasm@sha256:ab".to_owned(), None, "gate.wasm@sha256:ab", false),
+            ("gate.wasm@latest".to_owned(), None, "gate.wasm@latest", false),
+        ] {
+            let PanelPolicy { name: found, source, sha256, .. } = PanelPolicy::from_argument(&given);
+            assert_eq!(found.as_ref().map(PolicyName::as_str), name, "{given}");
+            assert_eq!(sha256, digest.parse().ok().filter(|_| pinned), "{given}");
             let PolicySource::File(path) = source else { panic!("{given}: {source:?}") };
             assert_eq!(path.to_str(), Some(file), "{given}");
         }

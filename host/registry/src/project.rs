@@ -1,5 +1,6 @@
 //! The project of a command: its root, its configuration file and its default store.
 
+mod notify;
 mod serve;
 
 use std::collections::BTreeMap;
@@ -11,10 +12,13 @@ use crate::open::PolicySource;
 use crate::panel::{PanelOptions, PanelPolicy};
 use hydra_base::error::{Error, ErrorKind, Result};
 use hydra_base::names::PolicyName;
-use hydra_base::regular_file;
+use hydra_base::{Sha256, regular_file};
 use hydra_mlflow::uri::TrackingUri;
 use hydra_policy::PanelRole;
+use hydra_trust::TrustConfig;
+use hydra_trust::oci::Reference;
 
+pub use notify::{ReceiverConfig, ReceiverUrl};
 pub use serve::ServeConfig;
 
 /// The name of the configuration file, which marks a project root.
@@ -33,11 +37,18 @@ pub struct ProjectConfig {
     pub registry_uri: Option<TrackingUri>,
     /// The registered model's name.
     pub model: Option<String>,
-    /// The policy component that decides alone.
-    pub policy: Option<PathBuf>,
+    /// The policy that decides alone, and the rules about signatures of all policies.
+    #[serde(default)]
+    pub policy: SinglePolicy,
     /// The policies that decide together instead, the leader first.
     #[serde(default)]
     pub policies: Vec<PolicyConfig>,
+    /// How many people must approve before another policy takes the place of these, if they become the active ones.
+    pub activation_approvals: Option<u32>,
+    /// Who must have signed the models that become champion and that are loaded.
+    pub model_trust: Option<TrustConfig>,
+    /// Whether OCI registries on other machines are asked without TLS.
+    pub oci_plain_http: Option<bool>,
     /// Aliases that a policy may move in addition to `champion`, `archived` and `candidate`.
     #[serde(default)]
     pub managed_aliases: Vec<String>,
@@ -55,6 +66,9 @@ pub struct ProjectConfig {
     /// The options of `serve`, which its flags override.
     #[serde(default)]
     pub serve: ServeConfig,
+    /// Who is told what the ledger recorded, by name.
+    #[serde(default)]
+    pub notify: BTreeMap<String, ReceiverConfig>,
 }
 
 /// One of `[[policies]]` in `hydra.toml`.
@@ -66,6 +80,8 @@ pub struct PolicyConfig {
     pub name: Option<PolicyName>,
     /// The component. Default: the embedded policy.
     pub file: Option<PathBuf>,
+    /// The SHA-256 that the component must have.
+    pub sha256: Option<Sha256>,
     /// Its part. Default: the first policy leads, the others are gates.
     pub mode: Option<PanelRole>,
     /// Its settings, by key.
@@ -76,11 +92,51 @@ pub struct PolicyConfig {
     pub budget: BTreeMap<String, String>,
 }
 
+/// The most bytes of a configuration file.
+const MAX_CONFIG_BYTES: u64 = 1 << 20;
+/// `policy` in `hydra.toml`: the path of a component, or a table.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(try_from = "toml::Value")]
+#[non_exhaustive]
+pub struct SinglePolicy {
+    /// The component.
+    pub file: Option<PathBuf>,
+    /// The SHA-256 that the component must have.
+    pub sha256: Option<Sha256>,
+    /// The rules about signatures, for the policies of `[[policies]]` as well.
+    pub trust: Option<TrustConfig>,
+}
+
+impl TryFrom<toml::Value> for SinglePolicy {
+    type Error = String;
+
+    fn try_from(value: toml::Value) -> Result<Self, String> {
+        #[derive(Deserialize)]
+        #[serde(deny_unknown_fields, rename_all = "kebab-case")]
+        struct Table {
+            file: Option<PathBuf>,
+            sha256: Option<Sha256>,
+            trust: Option<TrustConfig>,
+        }
+        match value {
+            toml::Value::String(path) => Ok(Self { file: Some(path.into()), ..Self::default() }),
+            table => {
+                let Table { file, sha256, trust } =
+                    table.try_into().map_err(|error: toml::de::Error| error.message().to_owned())?;
+                if file.is_none() && sha256.is_some() {
+                    return Err("`policy.sha256` is the digest of `policy.file`, which is missing".to_owned());
+                }
+                Ok(Self { file, sha256, trust })
+            }
+        }
+    }
+}
+
 impl ProjectConfig {
     /// Reads a configuration file, and makes its relative paths (also those in `sqlite:` and `file:` URIs) absolute
     /// against its directory. `Config` names the line of an error.
     pub fn read(path: &Path) -> Result<Self> {
-        let text = regular_file::read_text(path, |source| {
+        let text = regular_file::read_text(path, MAX_CONFIG_BYTES, |source| {
             Error::new(ErrorKind::Config, "cannot read the configuration file")
                 .with_context("path", path.display())
                 .with_source(source)
@@ -104,7 +160,7 @@ impl ProjectConfig {
 
     /// Refuses settings that name the policies twice.
     fn check(&self) -> Result<()> {
-        let double = match (&self.policy, self.settings.is_empty()) {
+        let double = match (&self.policy.file, self.settings.is_empty()) {
             _ if self.policies.is_empty() => return Ok(()),
             (Some(_), _) => "policy",
             (None, false) => "settings",
@@ -117,15 +173,18 @@ impl ProjectConfig {
 
     /// The policies that the file names, if it names any.
     pub(crate) fn panel(&self) -> Option<PanelOptions> {
-        let file = |path: &PathBuf| PolicySource::File(path.clone());
+        let file = |path: &PathBuf| PolicySource::from(path.clone());
         let policy = |config: &PolicyConfig| PanelPolicy {
             name: config.name.clone(),
             source: config.file.as_ref().map_or(PolicySource::Embedded, file),
+            sha256: config.sha256,
             settings: config.settings.clone(),
             budget: config.budget.clone(),
         };
         let [first, others @ ..] = &self.policies[..] else {
-            return self.policy.as_ref().map(|path| PanelOptions::led_by(PanelPolicy::new(file(path))));
+            let SinglePolicy { file: path, sha256, .. } = &self.policy;
+            let policy = PanelPolicy::new(file(path.as_ref()?));
+            return Some(PanelOptions::led_by(PanelPolicy { sha256: *sha256, ..policy }));
         };
         let leads = (first.mode.unwrap_or(PanelRole::Leader), policy(first));
         let follow = others.iter().map(|config| (config.mode.unwrap_or(PanelRole::Gate), policy(config)));
@@ -137,9 +196,15 @@ impl ProjectConfig {
         Self {
             tracking_uri: self.tracking_uri.map(|uri| uri.absolute(directory)),
             registry_uri: self.registry_uri.map(|uri| uri.absolute(directory)),
-            policy: self.policy.map(|path| directory.join(path)),
+            policy: SinglePolicy {
+                file: self.policy.file.map(|file| component(directory, file)),
+                trust: self.policy.trust.map(|rules| rules.resolved(directory)),
+                ..self.policy
+            },
+            model_trust: self.model_trust.map(|rules| rules.resolved(directory)),
             policies: self.policies.into_iter().map(|policy| policy.resolved(directory)).collect(),
             serve: self.serve.resolved(directory),
+            notify: self.notify.into_iter().map(|(name, one)| (name, one.resolved(directory))).collect(),
             ..self
         }
     }
@@ -147,8 +212,13 @@ impl ProjectConfig {
 
 impl PolicyConfig {
     fn resolved(self, directory: &Path) -> Self {
-        Self { file: self.file.map(|path| directory.join(path)), ..self }
+        Self { file: self.file.map(|file| component(directory, file)), ..self }
     }
+}
+
+/// The absolute path of a component; a reference of a registry stays as it is.
+fn component(directory: &Path, file: PathBuf) -> PathBuf {
+    if file.to_str().is_some_and(Reference::is_meant) { file } else { directory.join(file) }
 }
 
 /// The absolute directory of a file, without `..`, because stores write it into the locations of artifacts.
@@ -309,7 +379,29 @@ mod tests {
             let uri = |uri: Option<TrackingUri>| uri.expect("a URI").expose().to_owned();
             assert_eq!(uri(config.tracking_uri), format!("sqlite:///{}/store.db", directory.display()));
             assert_eq!(uri(config.registry_uri), format!("{}/mlruns", directory.display()));
-            assert_eq!(config.policy, Some(directory.join("pol.wasm")));
+            assert_eq!(config.policy.file, Some(directory.join("pol.wasm")));
+        }
+    }
+
+    #[test]
+    fn a_policy_is_a_path_or_a_table_with_its_digest() {
+        let digest = "ab".repeat(32);
+        let read = |text: &str| toml::from_str::<ProjectConfig>(text);
+        let pinned = format!("policy = {{ file = 'a.wasm', sha256 = '{digest}' }}");
+        let policy = read(&pinned).expect("a configuration").policy;
+        assert_eq!((policy.file, policy.sha256), (Some("a.wasm".into()), digest.parse().ok()));
+        let trusted = "[policy.trust]\nall-of = [{ pub-key = 'k.pub' }]\n[[policies]]\nfile = 'b.wasm'";
+        let config = read(trusted).expect("a configuration");
+        assert_eq!(config.policy.trust.clone().expect("rules").all_of[0].pub_key, "k.pub");
+        assert!(ProjectConfig { policy: SinglePolicy::default(), ..config }.check().is_ok());
+        for (damaged, what) in [
+            ("policy = { file = 'a.wasm', sha256 = 'AB' }", "SHA-256"),
+            ("policy = { fil = 'a.wasm' }", "fil"),
+            (&*format!("policy = {{ sha256 = '{digest}' }}"), "policy.file"),
+            ("policy = 1", "invalid type"),
+        ] {
+            let error = read(damaged).expect_err(damaged).to_string();
+            assert!(error.contains(what), "{damaged}: {error}");
         }
     }
 

@@ -1,13 +1,15 @@
 //! [`ModelRegistry`]: the public API, one screen of orchestration over the lifecycle.
 
+mod activating;
 mod deciding;
 mod evaluating;
 mod examining;
 mod loading;
 mod serving;
+mod signing;
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use futures_util::future::{BoxFuture, TryFutureExt as _};
 use futures_util::stream::{self, BoxStream, StreamExt as _, TryStreamExt as _};
@@ -18,7 +20,7 @@ use crate::requests::{ApprovalRequest, DecisionRequest, Given, LogRequest, State
 use crate::settings::{Experiment, Settings, Uris};
 use hydra_base::error::{Error, ErrorKind, Result};
 use hydra_base::names::{Alias, ExperimentId, ModelName, RunId, Version};
-use hydra_base::{Timestamp, blocking};
+use hydra_base::{Sha256, Timestamp, blocking};
 use hydra_lifecycle::evidence::Target;
 use hydra_lifecycle::ledger::{QUARANTINE_TAG, ledger_name, refuse_foreign, renamed_hint, renamed_to};
 use hydra_lifecycle::panel::Panel;
@@ -29,10 +31,13 @@ use hydra_mlflow::entities::{ModelVersion, OPERATION_ID_TAG, RegisteredModel, Ta
 use hydra_mlflow::listing::Listing;
 use hydra_models::candidate::{Candidate, LogTarget, LoggedCandidate, PreparedCandidate};
 use hydra_models::model_cache::ModelCache;
+use hydra_policy::PolicyEngine;
 
+pub use activating::ActivePolicy;
 use loading::no_prompt;
 pub use loading::{LoadedVersion, VersionDetails, VersionSelector};
 pub use serving::{ServableVersion, have_same_files, quarantine_of};
+pub use signing::SignedModel;
 
 /// The number of versions per request of a listing.
 const PAGE_SIZE: usize = 1000;
@@ -50,7 +55,11 @@ pub struct ModelRegistry {
 struct Inner {
     backend: Backend,
     settings: Settings,
+    /// The policies of the settings.
     panel: OnceCell<Panel>,
+    engine: OnceCell<PolicyEngine>,
+    /// The active policy that was loaded last, with the digest of its document.
+    active: Mutex<Option<(Sha256, Panel)>>,
 }
 
 /// The description of the champion, without its model.
@@ -85,6 +94,8 @@ pub struct VersionInfo {
     pub created_at: Timestamp,
     /// When it went into quarantine, by whom and why, if its tag says that it did.
     pub quarantine: Option<String>,
+    /// Its own tags.
+    pub tags: Tags,
 }
 
 impl ModelRegistry {
@@ -96,7 +107,8 @@ impl ModelRegistry {
     pub async fn connect(options: OpenOptions) -> Result<Self> {
         // This reads certificates and databases.
         let (settings, backend) = blocking(move || Settings::resolve(&options)).await?;
-        Ok(Self { inner: Arc::new(Inner { backend, settings, panel: OnceCell::new() }) })
+        let (panel, engine, active) = (OnceCell::new(), OnceCell::new(), Mutex::new(None));
+        Ok(Self { inner: Arc::new(Inner { backend, settings, panel, engine, active }) })
     }
 
     /// [Connects](Self::connect), and creates the registered model if it does not exist. [`ErrorKind::InvalidName`] if
@@ -261,6 +273,7 @@ impl ModelRegistry {
                 run_id: version.run_id,
                 created_at: version.created_at,
                 quarantine: version.tags.get(QUARANTINE_TAG).cloned(),
+                tags: version.tags,
             }))
         };
         listing.try_flatten_stream().boxed()

@@ -8,8 +8,10 @@ use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 
 use crate::registry::ModelRegistry;
+use hydra_base::Sha256;
 use hydra_base::error::Result;
 use hydra_evaluation::Evaluation;
+use hydra_lifecycle::activation::{PolicyStated, PolicyVerb};
 use hydra_lifecycle::ledger::head::Head;
 use hydra_lifecycle::statement::{Stated, Statement};
 use hydra_lifecycle::transition::{Request, Transition};
@@ -106,6 +108,13 @@ impl DecisionRequest {
     /// [`diagnose`](ModelRegistry::diagnose) keeps finding such a champion.
     pub fn allow_unloadable(mut self) -> Self {
         self.request = self.request.with_override(OverrideKind::UnloadableModel);
+        self
+    }
+
+    /// Decides by the policies of this program although another policy is active for the model, for emergencies. It needs a
+    /// [reason](Self::reason). The ledger records that, and [`diagnose`](ModelRegistry::diagnose) keeps finding such a champion.
+    pub fn override_policy(mut self) -> Self {
+        self.request = self.request.with_override(OverrideKind::InactivePolicy);
         self
     }
 
@@ -209,5 +218,82 @@ impl IntoFuture for ApprovalRequest {
 
     fn into_future(self) -> Self::IntoFuture {
         self.0.into_future()
+    }
+}
+
+/// A statement about the active policy, made by [`ModelRegistry::activate_policy`], [`ModelRegistry::deactivate_policy`] or
+/// [`ModelRegistry::approve_policy`]. It is recorded when it is awaited.
+#[derive(Debug, Clone)]
+#[must_use = "a request does nothing until it is awaited"]
+pub struct PolicyRequest {
+    registry: ModelRegistry,
+    asked: PolicyAsked,
+}
+
+/// What is asked for about the active policy.
+#[derive(Debug, Clone)]
+pub(crate) struct PolicyAsked {
+    pub verb: PolicyVerb,
+    pub sha256: Option<Sha256>,
+    pub reason: Option<String>,
+    pub expires: Option<Duration>,
+    pub activation_approvals: Option<u32>,
+    pub expected_head: Option<Head>,
+    pub dry_run: bool,
+}
+
+impl PolicyRequest {
+    pub(crate) fn new(registry: ModelRegistry, verb: PolicyVerb, sha256: Option<Sha256>) -> Self {
+        let asked = PolicyAsked {
+            verb,
+            sha256,
+            reason: None,
+            expires: None,
+            activation_approvals: None,
+            expected_head: None,
+            dry_run: false,
+        };
+        Self { registry, asked }
+    }
+
+    /// Sets the reason, for the ledger.
+    pub fn reason(mut self, reason: impl Into<String>) -> Self {
+        self.asked.reason = Some(reason.into());
+        self
+    }
+
+    /// Sets how many people must approve before another policy takes the place of the one that is activated. Default: that of
+    /// [the options](crate::OpenOptions::with_activation_approvals).
+    pub fn activation_approvals(mut self, approvals: u32) -> Self {
+        self.asked.activation_approvals = Some(approvals);
+        self
+    }
+
+    /// Sets how long an approval lasts, unless an activation uses it before.
+    pub fn expires(mut self, after: Duration) -> Self {
+        self.asked.expires = Some(after);
+        self
+    }
+
+    /// Makes it fail with [`ErrorKind::HeadMoved`](crate::ErrorKind::HeadMoved) unless this is the newest entry of the ledger when
+    /// it is recorded.
+    pub fn expect_head(mut self, head: Head) -> Self {
+        self.asked.expected_head = Some(head);
+        self
+    }
+
+    /// Checks and explains, but changes and records nothing.
+    pub fn dry_run(mut self) -> Self {
+        self.asked.dry_run = true;
+        self
+    }
+}
+
+impl IntoFuture for PolicyRequest {
+    type Output = Result<PolicyStated>;
+    type IntoFuture = BoxFuture<'static, Self::Output>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        async move { self.registry.state_policy(self.asked).await }.boxed()
     }
 }

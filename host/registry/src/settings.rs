@@ -1,6 +1,7 @@
 //! The settings of a registry, resolved and checked once, when it is connected.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::loading::PolicySettings;
@@ -10,12 +11,21 @@ use hydra_base::error::{Error, ErrorKind, Result};
 use hydra_base::names::{Alias, ExperimentId, ModelName};
 use hydra_lifecycle::clock::DEFAULT_TOLERANCE;
 use hydra_lifecycle::document_cache::DocumentCache;
+use hydra_lifecycle::ledger::active::MAX_COMPONENT_BYTES;
 use hydra_lifecycle::transition::DecisionOptions;
 use hydra_mlflow::connect::Backend;
 use hydra_mlflow::environment;
 use hydra_mlflow::uri::{GivenUri, TrackingUri, redact};
 use hydra_models::model_cache::{DEFAULT_CACHE_BYTES, ModelCache};
 use hydra_policy::{CompileLimits, CompilerCommand, EngineOptions, parse_duration};
+use hydra_trust::TrustRules;
+use hydra_trust::oci::{ArtifactCache, CredentialSources, Oci};
+
+/// How many documents and components of active policies the cache keeps.
+const MAX_ACTIVE_FILES: usize = 64;
+
+/// How many archived documents of decisions are cached: those of a page with 200 decisions, for a few models.
+const DECISIONS: usize = 2_000;
 
 /// The settings of a registry.
 #[derive(Debug)]
@@ -28,6 +38,10 @@ pub(crate) struct Settings {
     /// `None` if the caller passed open stores.
     pub uris: Option<Uris>,
     pub standings: Option<DocumentCache>,
+    /// Documents and components of active policies.
+    pub active_policies: Option<DocumentCache>,
+    /// What decisions rested on, for pages.
+    pub decisions: Option<DocumentCache>,
     /// How far the clock of this machine may be from the store's.
     pub clock_tolerance: Duration,
 }
@@ -68,6 +82,9 @@ impl Settings {
         };
         let standings = documents("standing", "standing documents");
         let evaluations = documents("evaluations", "evaluations");
+        let active_policies = documents("active", "active policies")
+            .map(|cache| cache.with_limits(MAX_COMPONENT_BYTES, MAX_ACTIVE_FILES));
+        let decisions = documents("decisions", "archived decisions").map(|cache| cache.keeping(DECISIONS));
         let settings = Self {
             model: options.model_name()?,
             experiment: options.experiment()?,
@@ -77,10 +94,13 @@ impl Settings {
                 quarantine_on_rollback: options.config.quarantine_on_rollback,
                 cache,
                 evaluations,
+                model_trust: options.model_trust()?,
             },
             policy: options.policy_settings()?,
             clock_tolerance: options.clock_tolerance()?,
             standings,
+            active_policies,
+            decisions,
             uris,
         };
         let backend = match (&options.backend, &settings.uris) {
@@ -193,6 +213,27 @@ impl OpenOptions {
             Error::new(ErrorKind::Config, format!("the clock tolerance is not a duration: `{text}`"))
                 .with_hint("write it like `60s` or `5m`")
         })
+    }
+
+    /// Who must have signed models.
+    fn model_trust(&self) -> Result<Option<Arc<TrustRules>>> {
+        let rules = self.model_trust.as_ref().or(self.config.model_trust.as_ref());
+        rules.map(|rules| rules.load().map(Arc::new)).transpose()
+    }
+
+    /// Access to OCI registries, with the credentials that the environment and the files of Docker and Podman have.
+    pub fn oci(&self) -> Result<Oci> {
+        let credentials = CredentialSources::from_variables(
+            |name| self.variable(name),
+            self.environment.home().as_deref(),
+        )?;
+        let plain_http = match (self.oci_plain_http, self.variable(environment::OCI_PLAIN_HTTP)) {
+            (Some(plain_http), _) => plain_http,
+            (None, Some(_)) => self.environment.flag(environment::OCI_PLAIN_HTTP)?,
+            (None, None) => self.config.oci_plain_http.unwrap_or_default(),
+        };
+        let cache = self.cache_directory().map(|root| ArtifactCache::new(root.join("oci")));
+        Ok(Oci::new(credentials).with_cache(cache).with_plain_http(plain_http))
     }
 
     /// The engine's settings; [`ErrorKind::Config`] if the environment has limits of compiling that are not valid.

@@ -14,7 +14,7 @@ pub(crate) struct Room {
 #[derive(Debug)]
 pub(crate) struct Taken {
     room: Arc<Room>,
-    count: usize,
+    count: AtomicUsize,
 }
 
 impl Room {
@@ -26,12 +26,8 @@ impl Room {
     /// Takes room for `count`; none if there is not enough. A single one that is larger than the room fits if the room is empty:
     /// other limits say how large one may be.
     pub(crate) fn take(self: &Arc<Self>, count: usize) -> Option<Taken> {
-        let fits = |used: usize| {
-            let after = used.checked_add(count)?;
-            (used == 0 || after <= self.most).then_some(after)
-        };
-        self.used.fetch_update(Ordering::AcqRel, Ordering::Acquire, fits).ok()?;
-        Some(Taken { room: self.clone(), count })
+        let taken = Taken { room: self.clone(), count: AtomicUsize::new(0) };
+        taken.resize(count).then_some(taken)
     }
 
     /// How much is in use.
@@ -40,9 +36,33 @@ impl Room {
     }
 }
 
+impl Taken {
+    /// How much is taken.
+    pub(crate) fn count(&self) -> usize {
+        self.count.load(Ordering::Acquire)
+    }
+
+    /// Takes room for `count` in place of what was taken; `false` and no change if there is not enough. Less always fits.
+    ///
+    /// One caller at a time changes the size.
+    pub(crate) fn resize(&self, count: usize) -> bool {
+        let own = self.count();
+        let most = self.room.most;
+        let fits = |used: usize| {
+            let after = (used - own).checked_add(count)?;
+            (count <= own || used == own || after <= most).then_some(after)
+        };
+        let changed = self.room.used.fetch_update(Ordering::AcqRel, Ordering::Acquire, fits).is_ok();
+        if changed {
+            self.count.store(count, Ordering::Release);
+        }
+        changed
+    }
+}
+
 impl Drop for Taken {
     fn drop(&mut self) {
-        self.room.used.fetch_sub(self.count, Ordering::AcqRel);
+        self.room.used.fetch_sub(*self.count.get_mut(), Ordering::AcqRel);
     }
 }
 
@@ -63,5 +83,20 @@ mod tests {
         assert!(room.take(1).is_none());
         drop(large);
         assert!(room.take(usize::MAX).is_some_and(|_| room.take(1).is_none()));
+    }
+
+    #[test]
+    fn what_is_taken_grows_and_shrinks() {
+        let room = Room::new(10);
+        let (first, second) = (room.take(0).expect("room"), room.take(4).expect("room"));
+        assert!(first.resize(6) && !first.resize(7) && !second.resize(usize::MAX));
+        assert_eq!(room.used(), 10);
+        assert!(second.resize(1) && first.resize(9) && !second.resize(2));
+        drop(second);
+        assert!(first.resize(20));
+        assert_eq!(room.used(), 20);
+        assert!(first.resize(19));
+        drop(first);
+        assert_eq!(room.used(), 0);
     }
 }

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::sync::Semaphore;
 
 use crate::admission::Room;
+use crate::clients::Clients;
 use crate::metrics::Metrics;
 use crate::options::ServeOptions;
 use crate::protocol::{Cause, Limits, Refusal};
@@ -24,11 +25,9 @@ pub(crate) struct App {
     pub(crate) slots: Vec<Arc<Slot>>,
     /// What Prometheus sees.
     pub(crate) metrics: Arc<Metrics>,
-    /// Room for requests.
-    pub(crate) requests: Arc<Room>,
-    /// Room for the bytes of bodies.
-    pub(crate) bytes: Arc<Room>,
-    /// Room for rows.
+    /// Room for connections, requests, the bytes of bodies and answers, and rows.
+    pub(crate) clients: Clients,
+    /// The rows that are scored.
     pub(crate) rows: Arc<Room>,
     /// One permit for each processor.
     pub(crate) processors: Arc<Semaphore>,
@@ -51,9 +50,8 @@ impl App {
             limits: Limits { body: limits.body, rows: limits.rows, columns: limits.columns },
             slots,
             metrics,
-            requests: Room::new(limits.requests),
-            bytes: Room::new(limits.concurrent_bytes),
-            rows: Room::new(limits.concurrent_rows),
+            clients: Clients::new(limits),
+            rows: Room::new(usize::MAX),
             processors: Arc::new(Semaphore::new(processors)),
             tokens,
             draining: AtomicBool::new(false),
@@ -98,7 +96,8 @@ impl App {
 
     /// The metrics, with what changes all the time.
     pub(crate) fn metrics_text(&self) -> String {
-        self.metrics.running_requests.set(self.requests.used() as i64);
+        self.metrics.running_requests.set(self.clients.running() as i64);
+        self.metrics.running_bytes.set(self.clients.bytes() as i64);
         self.metrics.running_rows.set(self.rows.used() as i64);
         for slot in &self.slots {
             let Some(served) = slot.champion.served() else { continue };

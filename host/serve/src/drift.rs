@@ -18,7 +18,7 @@ pub(crate) struct Drift {
     /// The dataset of the evaluation.
     pub(crate) dataset: String,
     /// When the evaluation ended, in milliseconds.
-    measured_at: Timestamp,
+    pub(crate) measured_at: Timestamp,
     outputs: Vec<OutputDrift>,
 }
 

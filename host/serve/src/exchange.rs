@@ -9,9 +9,10 @@ use hydra_base::blocking;
 
 use crate::admission::Taken;
 use crate::app::App;
+use crate::clients::Running;
 use crate::metrics::Protocol;
 use crate::protocol::{Cause, Limits, Output, Refusal, Rows, Schema};
-use crate::scoring::{Scored, is_small, score};
+use crate::scoring::{Scored, answer_size, is_small, score};
 use crate::served::Served;
 use crate::shadow::Answered;
 use crate::slot::{Arm, Slot};
@@ -28,13 +29,6 @@ pub(crate) struct Address {
     pub(crate) version: Option<String>,
 }
 
-/// What a request takes until it is answered.
-#[derive(Debug)]
-pub(crate) struct Running {
-    _request: Taken,
-    _bytes: Taken,
-}
-
 /// A request that is read and scored.
 pub(crate) struct Request<'a> {
     pub(crate) protocol: Protocol,
@@ -42,6 +36,8 @@ pub(crate) struct Request<'a> {
     pub(crate) headers: &'a HeaderMap,
     /// The bytes to read.
     pub(crate) bytes: usize,
+    /// What the request has taken.
+    pub(crate) running: &'a Arc<Running>,
 }
 
 /// An answered request.
@@ -57,15 +53,6 @@ pub(crate) struct Reply<T> {
 }
 
 impl App {
-    /// Takes what a request of this many bytes takes until it is answered. Refuses at once if there is not enough.
-    pub(crate) fn admit(&self, bytes: usize) -> Result<Running, Refusal> {
-        let busy = || Refusal::new(Cause::Busy);
-        Ok(Running {
-            _request: self.requests.take(1).ok_or_else(busy)?,
-            _bytes: self.bytes.take(bytes).ok_or_else(busy)?,
-        })
-    }
-
     /// Counts and logs a refusal.
     pub(crate) fn refused(&self, refusal: &Refusal, protocol: Protocol, headers: Option<&HeaderMap>) {
         let cause = refusal.cause();
@@ -88,14 +75,14 @@ pub(crate) async fn answer<T: Send + 'static>(
     read: impl Fn(&Schema, &Limits) -> Result<Rows, Refusal> + Send + 'static,
     write: impl FnOnce(&Rows, &Output, &Served) -> Result<T, Refusal> + Send + 'static,
 ) -> Result<Reply<T>, Refusal> {
-    let Request { protocol, address, headers, bytes } = request;
+    let Request { protocol, address, headers, bytes, running } = request;
     let began = Instant::now();
     let slot = app.slot(address.model.as_deref()).ok_or(Refusal::new(Cause::UnknownModel))?;
     let chosen = match address.version.as_deref() {
         Some(version) => Some(slot.of_version(version).ok_or(Refusal::new(Cause::UnknownVersion))?),
         None => slot.by_headers(headers)?,
     };
-    let work = Work { app: app.clone(), slot: slot.clone(), chosen, read, write };
+    let work = Work { app: app.clone(), slot: slot.clone(), chosen, running: running.clone(), read, write };
     let done = if bytes > INLINE_BYTES {
         off_thread(app, move || work.read().and_then(Ready::finish)).await?
     } else {
@@ -145,6 +132,7 @@ struct Work<R, W> {
     slot: Arc<Slot>,
     /// The version that answers; none if the rows decide it.
     chosen: Option<(Arc<Served>, Arm)>,
+    running: Arc<Running>,
     read: R,
     write: W,
 }
@@ -156,7 +144,9 @@ struct Ready<W> {
     served: Arc<Served>,
     arm: Arm,
     rows: Rows,
-    taken: Taken,
+    /// The rows among those that are scored.
+    counted: Option<Taken>,
+    running: Arc<Running>,
     write: W,
 }
 
@@ -174,7 +164,7 @@ where
     R: Fn(&Schema, &Limits) -> Result<Rows, Refusal>,
 {
     fn read(self) -> Result<Ready<W>, Refusal> {
-        let Self { app, slot, chosen, read, write } = self;
+        let Self { app, slot, chosen, running, read, write } = self;
         let (served, arm, rows) = match chosen {
             Some((served, arm)) => {
                 let rows = read(&served.schema, &app.limits)?;
@@ -192,8 +182,9 @@ where
                 }
             }
         };
-        let taken = app.rows.take(rows.len()).ok_or(Refusal::new(Cause::Busy))?;
-        Ok(Ready { app, slot, served, arm, rows, taken, write })
+        running.hold_rows(rows.len())?;
+        let counted = app.rows.take(rows.len());
+        Ok(Ready { app, slot, served, arm, rows, counted, running, write })
     }
 }
 
@@ -206,12 +197,15 @@ impl<W> Ready<W> {
     where
         W: FnOnce(&Rows, &Output, &Served) -> Result<T, Refusal>,
     {
-        let Self { app, slot, served, arm, rows, taken, write } = self;
+        let Self { app, slot, served, arm, rows, counted, running, write } = self;
+        // Before anything is allocated for the answer, which takes the place of the body.
+        running.hold(answer_size(&served.schema, &rows, app.options.limits.answer)?)?;
         let began = Instant::now();
         let scored = score(&served.schema, &rows)?;
         let took = began.elapsed();
         let answer = write(&rows, &scored.output, &served)?;
-        drop(taken);
+        drop(counted);
+        running.hold_rows(0)?;
         if rows.ignored() > 0 {
             app.metrics.ignored_columns.get_or_create(&served.labels).inc_by(rows.ignored() as u64);
         }

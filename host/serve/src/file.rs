@@ -1,6 +1,7 @@
 //! A model that is a file, or a directory as MLflow and containers have them.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use hydra_base::Sha256;
 use hydra_base::error::{Error, ErrorKind, Result};
@@ -10,10 +11,10 @@ use hydra_registry::mlflow::flavor::{ColumnSpec, MLMODEL_FILE, MlModel, MlModelL
 use crate::served::Ingredients;
 
 /// Opens a model file, or the model in a directory: that which its `MLmodel` names, or the only file in it.
-pub(crate) fn open_file(path: &Path) -> Result<Ingredients> {
+pub(crate) fn open_file(path: &Path, categories: Arc<[String]>) -> Result<Ingredients> {
     let (model, signature) = if path.is_dir() { in_directory(path)? } else { (path.to_owned(), None) };
     let (model, bytes) = Model::open_with_bytes(&model)?;
-    Ok(Ingredients { entity: None, model, sha256: Sha256::of(&bytes), signature, drift: None })
+    Ok(Ingredients { entity: None, model, sha256: Sha256::of(&bytes), signature, drift: None, categories })
 }
 
 type Found = (PathBuf, Option<Vec<ColumnSpec>>);

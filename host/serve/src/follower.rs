@@ -1,4 +1,4 @@
-//! Follows an alias: finds the version behind it, opens and warms it, and puts it into its seat.
+//! Follows an alias: finds the version behind it, has it opened, and puts it into its seat.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,19 +7,24 @@ use tokio::sync::watch;
 use tokio::time::{Instant, sleep, timeout};
 
 use hydra_base::error::{Error, ErrorKind, Result};
-use hydra_base::names::Version;
+use hydra_base::jitter;
 use hydra_base::text::{QUOTED_CHARS, excerpt};
-use hydra_base::{blocking, jitter};
 use hydra_registry::lifecycle::evaluations::EVALUATION_TAG;
 use hydra_registry::mlflow::entities::{ModelVersion, Tags};
-use hydra_registry::{ModelRegistry, ServableVersion, quarantine_of};
+use hydra_registry::{have_same_files, quarantine_of};
 
 use crate::drift::Drift;
-use crate::metrics::{Behind, Metrics};
-use crate::served::{Ingredients, Seat, Served, described};
+use crate::opening::{Opened, Opening};
+use crate::options::ServeOptions;
+use crate::served::{Served, Trouble, described};
 
-/// The longest time that the registry may take to name the version behind an alias.
+pub(crate) use crate::opening::Following;
+
+/// The longest time that the registry may take for one question.
 const PATIENCE: Duration = Duration::from_secs(30);
+
+/// How long a server that starts waits for a version that need not be there.
+const SHORT_PATIENCE: Duration = Duration::from_secs(10);
 
 /// The longest time between two attempts to open the same version.
 const LONGEST_PAUSE: Duration = Duration::from_secs(300);
@@ -37,80 +42,141 @@ pub(crate) enum Role {
 /// Follows one alias of one model.
 #[derive(Debug)]
 pub(crate) struct Follower {
-    pub(crate) name: Arc<str>,
-    pub(crate) registry: ModelRegistry,
-    pub(crate) seat: Arc<Seat>,
+    following: Following,
     pub(crate) role: Role,
-    pub(crate) metrics: Arc<Metrics>,
-    /// The version that could not be opened, how often, and when it is tried again.
-    pub(crate) failed: Option<(ModelVersion, u32, Instant)>,
+    poll: Duration,
+    open_time: Duration,
+    /// The version that is being opened.
+    opening: Option<Opening>,
+    /// The version that could not be opened.
+    failed: Option<Failed>,
     /// The tags that refer to evaluations of the version in the seat.
-    pub(crate) measured: Tags,
+    measured: Tags,
 }
 
+/// A version that could not be opened.
+#[derive(Debug)]
+struct Failed {
+    version: ModelVersion,
+    trouble: Trouble,
+    times: u32,
+    /// When it is tried again.
+    next: Instant,
+}
+
+/// Why an alias cannot be followed, with the error if it is new.
+type Failure = (Trouble, Option<Error>);
+
 impl Follower {
-    /// Follows until `stop`. Between two looks lies `poll`, up to a tenth more or less.
-    pub(crate) async fn follow(mut self, poll: Duration, mut stop: watch::Receiver<bool>) {
+    /// A follower that has not looked yet.
+    pub(crate) fn new(following: Following, role: Role, options: &ServeOptions) -> Self {
+        Self {
+            following,
+            role,
+            poll: options.poll,
+            open_time: options.open_time,
+            opening: None,
+            failed: None,
+            measured: Tags::new(),
+        }
+    }
+
+    /// Follows until `stop`. Between two looks lies the time of the options, up to a tenth more or less. A version is opened meanwhile.
+    pub(crate) async fn follow(mut self, mut stop: watch::Receiver<bool>) {
         loop {
-            let pause = jitter(poll.mul_f64(0.9)..poll.mul_f64(1.1));
+            let turn = async {
+                let looked = if self.wait().await { self.finish().await } else { self.advance().await };
+                self.report(looked);
+            };
             tokio::select! {
                 _ = stop.wait_for(|stop| *stop) => return,
-                () = sleep(pause) => {}
-            }
-            tokio::select! {
-                _ = stop.wait_for(|stop| *stop) => return,
-                () = self.look() => {}
+                () = turn => {}
             }
         }
     }
 
     /// Puts the version behind the alias into the seat. The seat stays as it is if that fails.
     pub(crate) async fn first_look(&mut self, offline_ok: bool) -> Result<()> {
-        match self.advance().await {
-            Err((error, _)) if offline_ok && is_outage(&error) => {
-                let last = self.registry.last_served(&self.seat.alias).await?;
-                let Some(last) = last else {
-                    return Err(
-                        error.with_hint("the model cache does not have the version that was served last")
-                    );
-                };
-                let version = last.entity.version;
-                tracing::warn!(
-                    model = &*self.name, %version, error = described(&error),
-                    "cannot reach the registry; serving the version that was served last"
-                );
-                self.seat_version(last, Vec::new()).await?;
-                self.seat.trouble(&error, None);
-                self.note(false);
-                Ok(())
+        let settled = match self.role {
+            Role::Champion => self.settle().await,
+            // It is opened on meanwhile, and the champion can answer.
+            Role::Challenger => timeout(SHORT_PATIENCE, self.settle()).await.unwrap_or(Ok(())),
+        };
+        let Err((trouble, error)) = settled else {
+            self.note(self.opening.is_none());
+            return Ok(());
+        };
+        let Following { name, registry, seat, .. } = &self.following;
+        seat.trouble(trouble);
+        self.note(false);
+        let Some(error) = error else { return Ok(()) };
+        if !offline_ok || !is_outage(&error) {
+            return Err(error);
+        }
+        let Some(last) = registry.last_served(&seat.alias).await? else {
+            return Err(error.with_hint("the model cache does not have the version that was served last"));
+        };
+        tracing::warn!(
+            model = &**name, version = %last.entity.version, error = described(&error),
+            "cannot reach the registry; serving the version that was served last"
+        );
+        Opened::new(&self.following, last, Vec::new()).await?.take_seat(&self.following).await;
+        Ok(())
+    }
+
+    /// Looks until no version is being opened. Only the first question must have an answer.
+    async fn settle(&mut self) -> Result<(), Failure> {
+        self.advance().await?;
+        while self.opening.is_some() {
+            if self.wait().await {
+                self.finish().await?;
+                continue;
             }
-            Err((error, version)) => {
-                self.seat.trouble(&error, version);
-                self.note(false);
-                Err(error)
+            match self.advance().await {
+                Err((trouble, _)) if self.opening.is_some() => {
+                    tracing::debug!(why = trouble.why, "cannot look at the alias while a version is opened");
+                }
+                looked => looked?,
             }
-            Ok(()) => {
-                self.note(true);
-                Ok(())
+        }
+        Ok(())
+    }
+
+    /// Waits until it is time to look again, or until the version that is being opened is ready or has failed; whether the latter.
+    async fn wait(&mut self) -> bool {
+        let pause = sleep(jitter(self.poll.mul_f64(0.9)..self.poll.mul_f64(1.1)));
+        match &mut self.opening {
+            None => {
+                pause.await;
+                false
             }
+            Some(opening) => tokio::select! {
+                () = opening.ended() => true,
+                () = pause => false,
+            },
         }
     }
 
-    /// Looks once, and says what was found.
-    async fn look(&mut self) {
-        match self.advance().await {
+    /// Says what was found.
+    fn report(&self, looked: Result<(), Failure>) {
+        match looked {
+            // Another version is behind the alias, and not yet open.
+            Ok(()) if self.opening.is_some() => self.note(false),
             Ok(()) => {
-                if self.seat.well() {
-                    tracing::info!(model = &*self.name, alias = %self.seat.alias, "following the alias again");
+                let Following { name, seat, .. } = &self.following;
+                if seat.well() {
+                    tracing::info!(model = &**name, alias = %seat.alias, "following the alias again");
                 }
                 self.note(true);
             }
-            Err((error, version)) => {
-                if self.seat.trouble(&error, version) {
-                    let serving = self.seat.served().map(|served| served.label.clone());
+            Err((trouble, _)) => {
+                let Following { name, seat, .. } = &self.following;
+                if seat.trouble(trouble.clone()) {
+                    let serving = seat.served().map(|served| served.label.clone());
+                    let Trouble { kind, why, .. } = trouble;
                     tracing::warn!(
-                        model = &*self.name, alias = %self.seat.alias, kind = %error.kind(), error = described(&error),
-                        serving, "cannot follow the alias; the version that is served stays"
+                        model = &**name, alias = %seat.alias, kind, error = why, serving,
+                        "cannot follow the alias; the version that is served stays"
                     );
                 }
                 self.note(false);
@@ -119,43 +185,48 @@ impl Follower {
     }
 
     fn note(&self, follows: bool) {
-        let behind = Behind { model: self.name.to_string(), alias: self.seat.alias.to_string() };
-        self.metrics.following.get_or_create(&behind).set(i64::from(follows));
+        let behind = self.following.behind();
+        self.following.metrics.following.get_or_create(&behind).set(i64::from(follows));
     }
 
-    /// Looks at the alias, and swaps the version behind it in if it is another one. The error comes with the version that it is
-    /// about.
-    async fn advance(&mut self) -> Result<(), (Error, Option<Version>)> {
-        let found = self.version_behind().await.map_err(|error| (error, None))?;
+    /// Looks at the alias. If another version is behind it, this is opened; if it is open, it is swapped in.
+    async fn advance(&mut self) -> Result<(), Failure> {
+        let failed = |error: Error, version| Err((Trouble::new(&error, version), Some(error)));
+        let (name, seat) = (self.following.name.clone(), self.following.seat.clone());
+        let found = match self.version_behind().await {
+            Ok(found) => found,
+            Err(error) => return failed(error, None),
+        };
         let Some(version) = found else {
+            self.opening = None;
             if self.role == Role::Challenger {
                 self.leave("its alias is not set any more");
                 return Ok(());
             }
-            let error =
-                Error::new(ErrorKind::NoChampion, format!("the alias `{}` is not set", self.seat.alias))
-                    .with_context("model", &self.name)
-                    .with_hint("promote a version: `hydra-registry promote`");
-            return Err((error, None));
+            let error = Error::new(ErrorKind::NoChampion, format!("the alias `{}` is not set", seat.alias))
+                .with_context("model", &name)
+                .with_hint("promote a version: `hydra-registry promote`");
+            return failed(error, None);
         };
         let number = version.version;
         if let Some(since) = quarantine_of(&version) {
+            self.opening = None;
             if self.role == Role::Challenger {
                 self.leave("it is in quarantine");
                 return Ok(());
             }
             let error = Error::new(ErrorKind::Quarantined, format!("version {number} is in quarantine"))
-                .with_context("model", &self.name)
+                .with_context("model", &name)
                 .with_context("since", excerpt(since, QUOTED_CHARS))
                 .with_hint("roll back: `hydra-registry rollback`");
-            return Err((error, Some(number)));
+            return failed(error, Some(number));
         }
-        if let Some(served) = self.seat.served().filter(|served| served.is(&version)) {
-            self.failed = None;
+        if let Some(served) = seat.served().filter(|served| served.is(&version)) {
+            (self.opening, self.failed) = (None, None);
             self.measure_again(&served, &version).await;
             return Ok(());
         }
-        self.open(version).await.map_err(|error| (error, Some(number)))
+        self.open(version)
     }
 
     /// Reads the evaluations of the version in the seat if others were recorded since.
@@ -164,8 +235,13 @@ impl Follower {
         if measured == self.measured {
             return;
         }
+        let Ok(evaluations) =
+            timeout(PATIENCE, self.following.registry.evaluations_of(version.version, &version.tags)).await
+        else {
+            tracing::warn!(version = served.label, "reading the evaluations of the version takes too long");
+            return;
+        };
         self.measured = measured;
-        let evaluations = self.registry.evaluations_of(version).await;
         let drift = Drift::from_evaluations(&evaluations, version.version, served.sha256);
         let known = served.drift.load_full();
         if let Some(drift) = drift.filter(|drift| !known.is_some_and(|known| known.is_like(drift))) {
@@ -174,7 +250,7 @@ impl Follower {
     }
 
     async fn version_behind(&self) -> Result<Option<ModelVersion>> {
-        let asked = self.registry.version_behind(&self.seat.alias);
+        let asked = self.following.registry.version_behind(&self.following.seat.alias);
         timeout(PATIENCE, asked).await.unwrap_or_else(|_| {
             let seconds = PATIENCE.as_secs();
             Err(Error::new(ErrorKind::Timeout, format!("the registry did not answer within {seconds} s"))
@@ -182,84 +258,54 @@ impl Follower {
         })
     }
 
-    /// Opens a version and swaps it in. One that failed before is tried again after a pause, which doubles each time.
-    async fn open(&mut self, version: ModelVersion) -> Result<()> {
-        let failures = match &self.failed {
-            Some((failed, times, next)) if *failed == version => {
-                if Instant::now() < *next {
-                    return Err(Error::new(
-                        ErrorKind::Unloadable,
-                        format!("version {} could not be opened, and is tried again later", version.version),
-                    )
-                    .with_context("attempts", times));
-                }
-                *times
-            }
-            _ => 0,
-        };
-        let opened = async {
-            let servable = self.registry.load_servable(version.clone()).await?;
-            let evaluations = self.registry.evaluations_of(&version).await;
-            self.seat_version(servable, evaluations).await
-        };
-        match opened.await {
-            Ok(()) => {
-                self.failed = None;
-                self.measured = evaluation_tags(&version);
-                Ok(())
-            }
-            Err(error) => {
-                let pause = Duration::from_secs(1).saturating_mul(1 << failures.min(16)).min(LONGEST_PAUSE);
-                self.failed = Some((version, failures + 1, Instant::now() + pause));
-                Err(error)
-            }
+    /// Begins to open a version, unless it is being opened. One that failed before is tried again after a pause, which doubles each
+    /// time.
+    fn open(&mut self, version: ModelVersion) -> Result<(), Failure> {
+        if self.opening.as_ref().is_some_and(|opening| have_same_files(&opening.version, &version)) {
+            return Ok(());
         }
+        self.opening = None;
+        let failed = self.failed.as_ref().filter(|failed| failed.version == version);
+        if let Some(failed) = failed.filter(|failed| Instant::now() < failed.next) {
+            return Err((failed.trouble.clone(), None));
+        }
+        self.opening = Some(Opening::begin(&self.following, version, self.open_time));
+        Ok(())
     }
 
-    /// Warms a version, swaps it in, and remembers it.
-    async fn seat_version(
-        &self,
-        servable: ServableVersion,
-        evaluations: Vec<hydra_evaluation::Evaluation>,
-    ) -> Result<()> {
-        let (name, metrics) = (self.name.clone(), self.metrics.clone());
-        let ServableVersion { entity, model, sha256, signature, .. } = &servable;
-        let drift = Drift::from_evaluations(&evaluations, entity.version, *sha256);
-        let made_of = Ingredients {
-            entity: Some(entity.clone()),
-            model: model.clone(),
-            sha256: *sha256,
-            signature: signature.clone(),
-            drift,
-        };
-        let served = Arc::new(blocking(move || Served::new(&name, made_of, &metrics)).await?);
-        let former = self.seat.put(Some(served.clone()));
-        let since = self.metrics.serving_since.get_or_create_owned(&served.labels);
-        since.set(served.since as f64 / 1e3);
-        let behind = Behind { model: self.name.to_string(), alias: self.seat.alias.to_string() };
-        if let Some(former) = &former {
-            self.metrics.swaps.get_or_create(&behind).inc();
-            if former.label != served.label {
-                self.metrics.serving_since.remove(&former.labels);
+    /// Swaps in the version that was opened.
+    async fn finish(&mut self) -> Result<(), Failure> {
+        let Some(mut opening) = self.opening.take() else { return Ok(()) };
+        let version = opening.version.clone();
+        match opening.take_result() {
+            None => Ok(()),
+            Some(Ok(opened)) => {
+                self.failed = None;
+                self.measured = evaluation_tags(&version);
+                opened.take_seat(&self.following).await;
+                Ok(())
+            }
+            Some(Err(error)) => {
+                let before = self.failed.as_ref().filter(|failed| failed.version == version);
+                let times = before.map_or(0, |failed| failed.times);
+                let pause = Duration::from_secs(1).saturating_mul(1 << times.min(16)).min(LONGEST_PAUSE);
+                let mut trouble = Trouble::new(&error, Some(version.version));
+                trouble.attempts = Some(times + 1);
+                let next = Instant::now() + pause;
+                self.failed = Some(Failed { version, trouble: trouble.clone(), times: times + 1, next });
+                Err((trouble, Some(error)))
             }
         }
-        tracing::info!(
-            model = &*self.name, alias = %self.seat.alias, version = served.label, sha256 = %served.sha256,
-            former = former.map(|former| former.label.clone()), "serving a version"
-        );
-        if let Err(error) = self.registry.remember_served(&self.seat.alias, &servable).await {
-            tracing::warn!(%error, "cannot remember the served version");
-        }
-        Ok(())
     }
 
     /// Empties the seat.
     fn leave(&mut self, why: &str) {
         self.failed = None;
-        if let Some(former) = self.seat.put(None) {
-            self.metrics.serving_since.remove(&former.labels);
+        let Following { name, seat, metrics, .. } = &self.following;
+        if let Some(former) = seat.put(None) {
+            metrics.serving_since.remove(&former.labels);
             tracing::info!(
-                model = &*self.name, alias = %self.seat.alias, version = former.label, why,
+                model = &**name, alias = %seat.alias, version = former.label, why,
                 "a version does not take part any more"
             );
         }

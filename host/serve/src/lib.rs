@@ -18,23 +18,29 @@
 //!
 //! # How a request is answered
 //!
-//! `connections` accepts and limits connections, `http` and `grpc` have the routes, `exchange` is what all protocols share:
-//! it picks the version (`slot`), reads the rows and writes the answer (`protocol`), and scores (`scoring`). `follower` puts
-//! versions into their seats (`served`); `shadow` compares another version off the path of the answers.
+//! `connections` accepts connections and ends those that take too long, `clients` says how much each client may have at a time, `http`
+//! and `grpc` have the routes, `exchange` is what all protocols share: it picks the version (`slot`), reads the rows and writes the
+//! answer (`protocol`), and scores (`scoring`). `follower` finds the versions, which `opening` puts into their seats (`served`);
+//! `shadow` compares another version off the path of the answers.
 
 mod admission;
+mod alarm;
 mod app;
 mod canary;
+mod clients;
 mod connections;
 mod drift;
 mod exchange;
 mod file;
+mod files;
 mod follower;
 mod grpc;
 mod http;
 mod metrics;
 mod notify;
+mod opening;
 mod options;
+mod past;
 mod protocol;
 mod recorder;
 mod reload;
@@ -48,5 +54,5 @@ mod tls;
 mod tokens;
 
 pub use canary::Share;
-pub use options::{Canary, CanaryKey, DRAIN, ServeLimits, ServeOptions, Source, TlsFiles};
+pub use options::{Canary, CanaryKey, DRAIN, NonFinite, ServeLimits, ServeOptions, Source, TlsFiles};
 pub use server::Server;

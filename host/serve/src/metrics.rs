@@ -119,6 +119,8 @@ pub(crate) struct Metrics {
     pub(crate) drift: Family<OfVersion, FloatGauge>,
     /// Requests that are read or answered.
     pub(crate) running_requests: Gauge<i64, AtomicI64>,
+    /// Bytes of bodies and answers.
+    pub(crate) running_bytes: Gauge<i64, AtomicI64>,
     /// Rows that are scored.
     pub(crate) running_rows: Gauge<i64, AtomicI64>,
     /// Connections beyond the limit.
@@ -164,6 +166,7 @@ impl Metrics {
             shadow_queue: Gauge::default(),
             drift: Family::default(),
             running_requests: Gauge::default(),
+            running_bytes: Gauge::default(),
             running_rows: Gauge::default(),
             refused_connections: Counter::default(),
             connections: Gauge::default(),
@@ -210,8 +213,14 @@ impl Metrics {
         );
         registry.register(
             "running_requests",
-            "Requests that are read or answered",
+            "Requests that are read, scored or answered",
             metrics.running_requests.clone(),
+        );
+        registry.register_with_unit(
+            "running",
+            "Bodies that have arrived and answers that are not written, beyond the first 16 KiB of each",
+            Unit::Bytes,
+            metrics.running_bytes.clone(),
         );
         registry.register("running_rows", "Rows that are scored", metrics.running_rows.clone());
         registry.register(

@@ -1,11 +1,14 @@
 //! What a server serves, and how.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use hydra_base::error::{Error, ErrorKind, Result};
-use hydra_registry::{Alias, ModelRegistry};
+use hydra_registry::mlflow::environment::Environment;
+use hydra_registry::{Alias, ModelRegistry, ReceiverConfig};
 
 use crate::canary::Share;
 
@@ -39,6 +42,12 @@ pub struct ServeOptions {
     pub alias: Alias,
     /// How long the server waits before it asks for the alias again.
     pub poll: Duration,
+    /// The features that had pandas' category type in training, for models that have categories and do not say which they are.
+    pub categories: Arc<[String]>,
+    /// How NaN and infinities are written in answers of MLflow's and KServe's first protocol, unless a request says.
+    pub non_finite: NonFinite,
+    /// The longest time for opening a version: for fetching, checking and compiling it.
+    pub open_time: Duration,
     /// Whether the server starts from the model cache if the registry cannot be reached.
     pub offline_ok: bool,
     /// What a request may cost, and how many are answered at a time.
@@ -59,6 +68,20 @@ pub struct ServeOptions {
     pub token_file: Option<PathBuf>,
     /// The longest time for running requests after the request to stop.
     pub drain: Duration,
+    /// Who is told when the scores of a champion drift, by name.
+    pub notify: BTreeMap<String, ReceiverConfig>,
+    /// The environment with their secrets.
+    pub environment: Environment,
+}
+
+/// How NaN and infinities are written in JSON, which has no numbers for them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum NonFinite {
+    /// `null`: valid JSON.
+    #[default]
+    Null,
+    /// `NaN`, `Infinity`, `-Infinity`: what MLflow's server writes, and what Python reads.
+    Bare,
 }
 
 /// A version that answers a share of the requests.
@@ -96,15 +119,18 @@ pub struct TlsFiles {
 pub struct ServeLimits {
     /// The most bytes of a body, also after decompression.
     pub body: usize,
+    /// The most bytes of an answer. A request whose answer could be longer is refused before it is scored.
+    pub answer: usize,
     /// The most rows of a request.
     pub rows: usize,
     /// The most columns of a request.
     pub columns: usize,
     /// The most requests that are read or answered at a time.
     pub requests: usize,
-    /// The most bytes of bodies that are read or answered at a time.
+    /// The most bytes of bodies and answers at a time, beyond the first 16 KiB of each: those of bodies that have arrived and whose
+    /// answers are not made, and those of answers that are not written.
     pub concurrent_bytes: usize,
-    /// The most rows that are scored at a time.
+    /// The most rows that are scored at a time, beyond the first 1,000 of each request.
     pub concurrent_rows: usize,
     /// The most connections.
     pub connections: usize,
@@ -112,6 +138,8 @@ pub struct ServeLimits {
     pub header_time: Duration,
     /// The longest time for the body of a request.
     pub body_time: Duration,
+    /// The longest time that a client may take for reading an answer.
+    pub answer_time: Duration,
     /// The longest time that a connection waits for its next request.
     pub idle_time: Duration,
 }
@@ -120,6 +148,7 @@ impl Default for ServeLimits {
     fn default() -> Self {
         Self {
             body: 64 << 20,
+            answer: 64 << 20,
             rows: 1_000_000,
             columns: 16_384,
             requests: 1_024,
@@ -128,6 +157,7 @@ impl Default for ServeLimits {
             connections: 4_096,
             header_time: Duration::from_secs(10),
             body_time: Duration::from_secs(30),
+            answer_time: Duration::from_secs(30),
             // Longer than the idle time of a usual proxy, which would else send requests into closed connections.
             idle_time: Duration::from_secs(75),
         }
@@ -143,6 +173,9 @@ impl ServeOptions {
             grpc: None,
             alias: Alias::CHAMPION,
             poll: Duration::from_secs(5),
+            categories: Arc::default(),
+            non_finite: NonFinite::Null,
+            open_time: Duration::from_mins(10),
             offline_ok: false,
             limits: ServeLimits::default(),
             shadow: None,
@@ -152,6 +185,8 @@ impl ServeOptions {
             explain_errors: false,
             tls: None,
             token_file: None,
+            notify: BTreeMap::new(),
+            environment: Environment::default(),
             drain: DRAIN,
         }
     }
@@ -162,6 +197,9 @@ impl ServeOptions {
             |message: &str, hint: &str| Err(Error::new(ErrorKind::ServeOptions, message).with_hint(hint));
         if self.poll.is_zero() {
             return refuse("the time between two looks at the alias is zero", "set it to 1s or more");
+        }
+        if self.open_time.is_zero() {
+            return refuse("the time for opening a version is zero", "set it to 1s or more");
         }
         if self.record_shadow && self.shadow.is_none() {
             return refuse(

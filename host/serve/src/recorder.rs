@@ -11,7 +11,7 @@ use hydra_base::Sha256;
 use hydra_base::error::Result;
 use hydra_base::names::DatasetName;
 use hydra_base::time::now;
-use hydra_evaluation::{Evaluation, VersionId};
+use hydra_evaluation::{Evaluation, LIVE_DATASETS, VersionId};
 use hydra_registry::mlflow::entities::DatasetInput;
 use hydra_registry::{ModelRegistry, RecordedEvaluation};
 
@@ -128,6 +128,6 @@ impl Recorder {
 /// The name of the dataset of an instance: `shadow-` and the instance, with `_` for characters that names do not have.
 fn dataset_name(instance: &str) -> String {
     let allowed = |c: char| if c.is_ascii_alphanumeric() || "._-".contains(c) { c } else { '_' };
-    let name = "shadow-".chars().chain(instance.chars().map(allowed));
+    let name = LIVE_DATASETS.chars().chain(instance.chars().map(allowed));
     name.take(NAME_CHARS).collect()
 }

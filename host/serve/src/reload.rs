@@ -1,5 +1,6 @@
 //! Files that are read again when they change.
 
+use std::fs::Metadata;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -15,19 +16,30 @@ use crate::served::described;
 /// How often the files are looked at.
 const PAUSE: Duration = Duration::from_secs(5);
 
-/// What changes when files are written: their times and sizes.
+/// What changes when files are written or replaced: their times, sizes and numbers.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Stamp(Vec<Option<(SystemTime, u64)>>);
+pub(crate) struct Stamp(Vec<Option<(SystemTime, u64, u64)>>);
 
 impl Stamp {
     /// The stamp of these files.
     pub(crate) fn of(paths: &[&Path]) -> Self {
         let stamp = |path: &&Path| {
             let metadata = std::fs::metadata(path).ok()?;
-            Some((metadata.modified().ok()?, metadata.len()))
+            Some((metadata.modified().ok()?, metadata.len(), number(&metadata)))
         };
         Self(paths.iter().map(stamp).collect())
     }
+}
+
+/// The number of a file, which a file that takes the place of another one does not share.
+#[cfg(unix)]
+fn number(metadata: &Metadata) -> u64 {
+    std::os::unix::fs::MetadataExt::ino(metadata)
+}
+
+#[cfg(not(unix))]
+fn number(_: &Metadata) -> u64 {
+    0
 }
 
 /// Something that is read from files.

@@ -46,6 +46,21 @@ pub(crate) fn is_small(model: &Model, rows: &Rows) -> bool {
     rows.params().num_iteration.is_none() && work <= INLINE_WORK
 }
 
+/// The most bytes that the answer for `rows` takes; [`Cause::AnswerSize`] if they are more than `most`. The leaves of a request of a few
+/// bytes can be gigabytes.
+pub(crate) fn answer_size(schema: &Schema, rows: &Rows, most: usize) -> Result<usize, Refusal> {
+    let per_row = schema.longest_row(rows.params(), rows.wanted());
+    let size = rows.len().saturating_mul(per_row);
+    if size > most {
+        let rows = most / per_row.max(1);
+        return Err(Refusal::because(
+            Cause::AnswerSize,
+            format_args!("the limit is {most} bytes, which are {rows} rows of what is asked for"),
+        ));
+    }
+    Ok(size)
+}
+
 /// Scores rows.
 pub(crate) fn score(schema: &Schema, rows: &Rows) -> Result<Scored, Refusal> {
     let (model, is_plain) = (schema.model(), *rows.params() == Params::default());

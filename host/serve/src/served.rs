@@ -11,6 +11,7 @@ use hydra_base::error::{Error, Result};
 use hydra_base::names::{Alias, RunId, Version};
 use hydra_base::time::now;
 use hydra_base::{Sha256, Timestamp};
+use hydra_lightgbm::loaded::ColumnKind;
 use hydra_lightgbm::{Matrix, Model};
 use hydra_registry::have_same_files;
 use hydra_registry::mlflow::entities::ModelVersion;
@@ -56,12 +57,15 @@ pub(crate) struct Ingredients {
     pub(crate) sha256: Sha256,
     pub(crate) signature: Option<Vec<ColumnSpec>>,
     pub(crate) drift: Option<Drift>,
+    /// The features that had pandas' category type in training, for a model that has categories and does not say which they are.
+    pub(crate) categories: Arc<[String]>,
 }
 
 impl Served {
     /// A version that is ready: it has scored rows, so that the first request finds its memory in place.
     pub(crate) fn new(name: &Arc<str>, made_of: Ingredients, metrics: &Metrics) -> Result<Self> {
-        let Ingredients { entity, model, sha256, signature, drift } = made_of;
+        let Ingredients { entity, model, sha256, signature, drift, categories } = made_of;
+        let model = with_categories(model, &categories)?;
         // A request is one task, and other requests have the other processors.
         let model = model.with_threads(1);
         warm(&model)?;
@@ -97,6 +101,15 @@ impl Served {
     pub(crate) fn is(&self, version: &ModelVersion) -> bool {
         self.identity.as_ref().is_some_and(|own| have_same_files(own, version))
     }
+}
+
+/// The model with these categories, unless it says itself which there are.
+fn with_categories(model: Model, categories: &[String]) -> Result<Model> {
+    let unknown = vec![ColumnKind::Unknown; model.feature_names().len()];
+    if categories.is_empty() || model.feature_kinds(&unknown).is_ok() {
+        return Ok(model);
+    }
+    model.with_categories(categories)
 }
 
 /// What a column's declaration means for the values of requests; none for an unnamed tensor.
@@ -146,6 +159,29 @@ pub(crate) struct Problem {
     /// The version that cannot be served, if it is known.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) version: Option<Version>,
+    /// How often the version could not be opened.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) attempts: Option<u32>,
+}
+
+/// Why a version cannot be served.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Trouble {
+    /// The kind of the error.
+    pub(crate) kind: String,
+    /// Why.
+    pub(crate) why: String,
+    /// The version, if it is known.
+    pub(crate) version: Option<Version>,
+    /// How often it could not be opened.
+    pub(crate) attempts: Option<u32>,
+}
+
+impl Trouble {
+    /// The trouble of an error, about a version or none.
+    pub(crate) fn new(error: &Error, version: Option<Version>) -> Self {
+        Self { kind: error.kind().to_string(), why: described(error), version, attempts: None }
+    }
 }
 
 impl Seat {
@@ -171,13 +207,15 @@ impl Seat {
 
     /// Says why the version in the seat is not the one behind the alias. Since when, stays as it is.
     ///
-    /// Returns whether this is news.
-    pub(crate) fn trouble(&self, error: &Error, version: Option<Version>) -> bool {
+    /// Returns whether this is news; another attempt that ends alike is not.
+    pub(crate) fn trouble(&self, trouble: Trouble) -> bool {
         let mut problem = self.lock();
-        let (kind, why) = (error.kind().to_string(), described(error));
+        let Trouble { kind, why, version, attempts } = trouble;
         let since = problem.as_ref().map_or_else(now, |problem| problem.since);
-        let new = Problem { since, kind, why, version };
-        let is_news = problem.as_ref() != Some(&new);
+        let new = Problem { since, kind, why, version, attempts };
+        let is_news = problem
+            .as_ref()
+            .is_none_or(|known| *known != Problem { attempts: known.attempts, ..new.clone() });
         *problem = Some(new);
         is_news
     }

@@ -7,22 +7,26 @@ use std::time::Duration;
 
 use futures_util::future::{join_all, try_join_all};
 use tokio::net::TcpListener;
-use tokio::sync::{Semaphore, mpsc, watch};
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 use hydra_base::blocking;
 use hydra_base::error::{Error, ErrorKind, Result};
+use hydra_notify::Notifier;
 use hydra_registry::ModelRegistry;
-use hydra_registry::mlflow::entities::Tags;
 
+use crate::admission::Room;
+use crate::alarm::Alarm;
 use crate::app::App;
-use crate::connections::Connections;
+use crate::connections::{Connections, SPARE};
 use crate::file::open_file;
-use crate::follower::{Follower, Role};
+use crate::files::connections_for;
+use crate::follower::{Follower, Following, Role};
 use crate::metrics::Metrics;
 use crate::notify::notify;
 use crate::options::{ServeOptions, Source};
+use crate::past::Past;
 use crate::recorder::Recorder;
 use crate::reload::keep_fresh;
 use crate::served::{Seat, Served};
@@ -32,11 +36,8 @@ use crate::tls::Tls;
 use crate::tokens::Tokens;
 use crate::{grpc, http};
 
-/// How long a shadow may take for the rows that wait for it at the end.
-const LAST_ROWS: Duration = Duration::from_secs(5);
-
-/// How long the recording of a shadow may take at the end.
-const LAST_RECORDING: Duration = Duration::from_secs(20);
+/// The part of the time at the end that is kept for the rows that wait for a shadow and for the recording of it.
+const LAST_RECORDING: u32 = 3;
 
 /// A server that listens and has not begun to answer.
 #[derive(Debug)]
@@ -50,6 +51,7 @@ pub struct Server {
     files: Vec<(Arc<Slot>, PathBuf)>,
     workers: Vec<Worker>,
     recorders: Vec<Recorder>,
+    alarms: Vec<Alarm>,
 }
 
 impl Server {
@@ -57,8 +59,9 @@ impl Server {
     ///
     /// [`ErrorKind::ServeOptions`] for options that contradict each other, [`ErrorKind::InvalidCertificate`] and
     /// [`ErrorKind::InvalidTokens`] for files that cannot be used, [`ErrorKind::AddressUnavailable`].
-    pub async fn bind(sources: Vec<Source>, options: ServeOptions) -> Result<Self> {
+    pub async fn bind(sources: Vec<Source>, mut options: ServeOptions) -> Result<Self> {
         options.check()?;
+        options.limits.connections = connections_for(options.limits.connections, SPARE);
         check_names(&sources)?;
         let tls = options.tls.as_ref().map(Tls::read).transpose()?.map(Arc::new);
         let tokens = options.token_file.as_deref().map(Tokens::read).transpose()?.map(Arc::new);
@@ -72,9 +75,9 @@ impl Server {
         for source in &sources {
             built.add(source);
         }
-        let Built { slots, followers, files, workers, recorders, .. } = built;
+        let Built { slots, followers, files, workers, recorders, alarms, .. } = built;
         let app = Arc::new(App::new(options, slots, metrics, tokens.clone()));
-        Ok(Self { app, http, grpc, tls, tokens, followers, files, workers, recorders })
+        Ok(Self { app, http, grpc, tls, tokens, followers, files, workers, recorders, alarms })
     }
 
     /// The address of HTTP.
@@ -89,14 +92,16 @@ impl Server {
 
     /// Answers requests until `stop` is ready, then ends the running ones.
     ///
-    /// Fails like opening the models, if the first champion of one of them cannot be served. Later trouble is reported by the routes
-    /// about the server's state, and the version that is served stays.
+    /// Fails like opening the models, if the first champion of one of them cannot be served, and with [`ErrorKind::InvalidCanary`] if
+    /// that does not have the feature which is the key of the canary. Later trouble is reported by the routes about the server's state,
+    /// and the version that is served stays.
     pub async fn run(self, stop: impl Future<Output = ()> + Send) -> Result<()> {
-        let Self { app, http, grpc, tls, tokens, followers, files, workers, recorders } = self;
+        let Self { app, http, grpc, tls, tokens, followers, files, workers, recorders, alarms } = self;
         let (end, ended) = watch::channel(false);
         let (open, mut all_closed) = mpsc::channel(1);
-        let room = Arc::new(Semaphore::new(app.options.limits.connections));
-        let connections = Connections { app: app.clone(), tls: tls.clone(), room, stop: ended.clone(), open };
+        let spare = Room::new(SPARE);
+        let connections =
+            Connections { app: app.clone(), tls: tls.clone(), spare, stop: ended.clone(), open };
         tracing::info!(
             http = address(&http)?.to_string(),
             grpc = grpc.as_ref().map(address).transpose()?.map(|address| address.to_string()),
@@ -132,7 +137,10 @@ impl Server {
         if let Some(followers) = opened {
             notify("READY=1");
             for follower in followers {
-                tasks.spawn(follower.follow(app.options.poll, ended.clone()));
+                tasks.spawn(follower.follow(ended.clone()));
+            }
+            for alarm in alarms {
+                tasks.spawn(alarm.watch(app.options.poll, ended.clone()));
             }
             let (finish, finished) = watch::channel(false);
             let recorders: Vec<_> = recorders
@@ -140,16 +148,22 @@ impl Server {
                 .map(|recorder| tokio::spawn(recorder.record(finished.clone())))
                 .collect();
             stop.await;
-            end_all(&app, &end, &mut all_closed).await;
-            if timeout(LAST_ROWS, shadows_are_idle(&app)).await.is_err() {
-                tracing::warn!("the shadow has not scored all rows");
+            let drain = app.options.drain;
+            let last = Instant::now() + drain;
+            let kept = if recorders.is_empty() { Duration::ZERO } else { drain / LAST_RECORDING };
+            end_all(&app, &end, &mut all_closed, drain.saturating_sub(kept)).await;
+            if !recorders.is_empty() {
+                let half = Instant::now() + last.saturating_duration_since(Instant::now()) / 2;
+                if timeout_at(half, shadows_are_idle(&app)).await.is_err() {
+                    tracing::warn!("the shadow has not scored all rows");
+                }
             }
             finish.send_replace(true);
-            if timeout(LAST_RECORDING, join_all(recorders)).await.is_err() {
+            if timeout_at(last, join_all(recorders)).await.is_err() {
                 tracing::warn!("the last recording of a shadow took too long");
             }
         } else {
-            end_all(&app, &end, &mut all_closed).await;
+            end_all(&app, &end, &mut all_closed, app.options.drain).await;
         }
         tasks.abort_all();
         Ok(())
@@ -164,18 +178,18 @@ async fn shadows_are_idle(app: &App) {
     }
 }
 
-/// Ends the running requests: waits for them, for as long as the options allow.
-async fn end_all(app: &App, end: &watch::Sender<bool>, all_closed: &mut mpsc::Receiver<()>) {
+/// Ends the running requests: waits for them no longer than `drain`.
+async fn end_all(app: &App, end: &watch::Sender<bool>, all_closed: &mut mpsc::Receiver<()>, drain: Duration) {
     notify("STOPPING=1");
     tracing::info!(
-        running = app.requests.used(),
+        running = app.clients.running(),
         "ending: no new connections, running requests are answered"
     );
     app.drain();
     end.send_replace(true);
     // It is closed once no connection holds a sender any more.
-    if timeout(app.options.drain, all_closed.recv()).await.is_err() {
-        tracing::warn!(running = app.requests.used(), "requests were still running at the end");
+    if timeout(drain, all_closed.recv()).await.is_err() {
+        tracing::warn!(running = app.clients.running(), "requests were still running at the end");
     }
 }
 
@@ -187,7 +201,8 @@ async fn open_all(
 ) -> Result<Vec<Follower>> {
     for (slot, path) in files {
         let (name, metrics) = (slot.name.clone(), app.metrics.clone());
-        let served = blocking(move || Served::new(&name, open_file(&path)?, &metrics)).await?;
+        let categories = app.options.categories.clone();
+        let served = blocking(move || Served::new(&name, open_file(&path, categories)?, &metrics)).await?;
         tracing::info!(model = &*slot.name, sha256 = %served.sha256, "serving a model file");
         slot.champion.put(Some(Arc::new(served)));
     }
@@ -200,6 +215,7 @@ async fn open_all(
         }
     }))
     .await?;
+    app.slots.iter().try_for_each(|slot| slot.check_canary())?;
     Ok(followers)
 }
 
@@ -212,6 +228,7 @@ struct Built<'a> {
     files: Vec<(Arc<Slot>, PathBuf)>,
     workers: Vec<Worker>,
     recorders: Vec<Recorder>,
+    alarms: Vec<Alarm>,
 }
 
 impl<'a> Built<'a> {
@@ -224,6 +241,7 @@ impl<'a> Built<'a> {
             files: Vec::new(),
             workers: Vec::new(),
             recorders: Vec::new(),
+            alarms: Vec::new(),
         }
     }
 
@@ -233,7 +251,7 @@ impl<'a> Built<'a> {
         let champion = Arc::new(Seat::new(options.alias.clone()));
         let registry = match source {
             Source::File { path, .. } => {
-                let slot = Arc::new(Slot { name, champion, canary: None, shadow: None });
+                let slot = Arc::new(Slot { name, champion, canary: None, shadow: None, past: None });
                 self.files.push((slot.clone(), path.clone()));
                 self.slots.push(slot);
                 return;
@@ -267,19 +285,28 @@ impl<'a> Built<'a> {
             }
             shadow
         });
-        self.slots.push(Arc::new(Slot { name, champion, canary, shadow }));
+        let past = Some(Past::new(registry.clone()));
+        let slot = Arc::new(Slot { name, champion, canary, shadow, past });
+        self.slots.push(slot.clone());
+        if !options.notify.is_empty() {
+            let (notifier, malformed) =
+                Notifier::new(registry.clone(), &options.notify, &options.environment);
+            for error in malformed {
+                tracing::warn!(%error, "a receiver in hydra.toml is left out");
+            }
+            self.alarms.push(Alarm { slot, notifier, told: None });
+        }
     }
 
     fn follow(&mut self, name: &Arc<str>, registry: &ModelRegistry, seat: &Arc<Seat>, role: Role) {
-        self.followers.push(Follower {
+        let following = Following {
             name: name.clone(),
             registry: registry.clone(),
             seat: seat.clone(),
-            role,
             metrics: self.metrics.clone(),
-            failed: None,
-            measured: Tags::new(),
-        });
+            categories: self.options.categories.clone(),
+        };
+        self.followers.push(Follower::new(following, role, self.options));
     }
 }
 

@@ -1,6 +1,5 @@
 //! The shadow: a version that scores what the champion answered, off the path of the answers.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -12,6 +11,7 @@ use hydra_base::{Sha256, Timestamp};
 use hydra_evaluation::{LiveAgreement, Task, class_names, task_of};
 use hydra_lightgbm::loaded::most_probable_class;
 
+use crate::admission::{Room, Taken};
 use crate::metrics::Metrics;
 use crate::protocol::Rows;
 use crate::served::{Seat, Served};
@@ -21,6 +21,9 @@ const QUEUE: usize = 1_024;
 
 /// The most rows that wait for the shadow.
 const QUEUE_ROWS: usize = 65_536;
+
+/// The most values of the rows that wait for the shadow, and of their scores: 64 MiB.
+const QUEUE_VALUES: usize = 8 << 20;
 
 /// The most pairs of versions of which counts are kept. The oldest go first.
 const MOST_PAIRS: usize = 16;
@@ -38,13 +41,28 @@ pub(crate) struct Answered {
     pub(crate) took: Duration,
 }
 
+impl Answered {
+    /// How many values are kept for the shadow.
+    fn values(&self) -> usize {
+        let matrix = self.rows.matrix();
+        matrix.rows().saturating_mul(matrix.columns()).saturating_add(self.outputs.len())
+    }
+}
+
 /// The version behind an alias that scores what the champion answered.
 #[derive(Debug)]
 pub(crate) struct Shadow {
     pub(crate) seat: Arc<Seat>,
-    queue: Sender<Answered>,
-    waiting: Arc<AtomicUsize>,
+    queue: Sender<(Answered, [Taken; 2])>,
+    waiting: Waiting,
     pairs: Arc<Pairs>,
+}
+
+/// Room for the rows that wait for the shadow, and for their values.
+#[derive(Debug, Clone)]
+struct Waiting {
+    rows: Arc<Room>,
+    values: Arc<Room>,
 }
 
 /// What was counted of pairs of versions, the latest last.
@@ -78,8 +96,8 @@ pub(crate) struct Side {
 #[derive(Debug)]
 pub(crate) struct Worker {
     seat: Arc<Seat>,
-    queue: Receiver<Answered>,
-    waiting: Arc<AtomicUsize>,
+    queue: Receiver<(Answered, [Taken; 2])>,
+    waiting: Waiting,
     pairs: Arc<Pairs>,
     metrics: Arc<Metrics>,
 }
@@ -88,7 +106,8 @@ impl Shadow {
     /// A shadow, and what works for it on a thread of its own.
     pub(crate) fn new(seat: Arc<Seat>, metrics: Arc<Metrics>) -> (Self, Worker) {
         let (sender, receiver) = channel(QUEUE);
-        let (waiting, pairs) = (Arc::new(AtomicUsize::new(0)), Arc::new(Pairs::default()));
+        let waiting = Waiting { rows: Room::new(QUEUE_ROWS), values: Room::new(QUEUE_VALUES) };
+        let pairs = Arc::new(Pairs::default());
         let shadow =
             Self { seat: seat.clone(), queue: sender, waiting: waiting.clone(), pairs: pairs.clone() };
         (shadow, Worker { seat, queue: receiver, waiting, pairs, metrics })
@@ -102,19 +121,18 @@ impl Shadow {
     /// Hands rows to the shadow, if there is room in its queue. Rows that find none are counted as dropped.
     pub(crate) fn offer(&self, answered: Answered, metrics: &Metrics) {
         let Some(challenger) = self.seat.served() else { return };
-        let rows = answered.rows.len();
-        let before = self.waiting.fetch_add(rows, Ordering::AcqRel);
-        let is_full = before > 0 && before + rows > QUEUE_ROWS;
-        if is_full || self.queue.try_send(answered).is_err() {
-            self.waiting.fetch_sub(rows, Ordering::AcqRel);
+        let (rows, values) = (answered.rows.len(), answered.values());
+        let room = self.waiting.rows.take(rows).zip(self.waiting.values.take(values));
+        let sent = room.is_some_and(|(rows, values)| self.queue.try_send((answered, [rows, values])).is_ok());
+        if !sent {
             metrics.shadow_dropped.get_or_create(&challenger.labels).inc_by(rows as u64);
         }
-        metrics.shadow_queue.set(self.waiting.load(Ordering::Acquire) as i64);
+        metrics.shadow_queue.set(self.waiting.rows.used() as i64);
     }
 
     /// Whether no row waits.
     pub(crate) fn is_idle(&self) -> bool {
-        self.waiting.load(Ordering::Acquire) == 0
+        self.waiting.rows.used() == 0
     }
 
     /// What was counted.
@@ -127,6 +145,11 @@ impl Pairs {
     /// What was counted of each pair, the latest last.
     pub(crate) fn all(&self) -> Vec<Compared> {
         self.lock().clone()
+    }
+
+    /// What was counted of the latest pair.
+    pub(crate) fn latest(&self) -> Option<Compared> {
+        self.lock().last().cloned()
     }
 
     /// What is counted of these two versions; begins to count if they are new.
@@ -183,13 +206,12 @@ impl Side {
 impl Worker {
     /// Scores what arrives, until the queue is closed. This blocks.
     pub(crate) fn run(mut self) {
-        while let Some(answered) = self.queue.blocking_recv() {
-            let rows = answered.rows.len();
+        while let Some((answered, room)) = self.queue.blocking_recv() {
             if let Some(challenger) = self.seat.served() {
                 self.compare(&answered, &challenger);
             }
-            self.waiting.fetch_sub(rows, Ordering::AcqRel);
-            self.metrics.shadow_queue.set(self.waiting.load(Ordering::Acquire) as i64);
+            drop((answered, room));
+            self.metrics.shadow_queue.set(self.waiting.rows.used() as i64);
         }
     }
 

@@ -4,7 +4,10 @@ use std::sync::Arc;
 
 use axum::http::HeaderMap;
 
+use hydra_base::error::{Error, ErrorKind, Result};
+
 use crate::options::{Canary, CanaryKey};
+use crate::past::Past;
 use crate::protocol::{Cause, Refusal, Rows};
 use crate::served::{Seat, Served};
 use crate::shadow::Shadow;
@@ -39,6 +42,8 @@ pub(crate) struct Slot {
     pub(crate) canary: Option<(Canary, Arc<Seat>)>,
     /// The version that scores what the champion answered.
     pub(crate) shadow: Option<Shadow>,
+    /// The history of a registered model.
+    pub(crate) past: Option<Past>,
 }
 
 impl Slot {
@@ -71,6 +76,22 @@ impl Slot {
         let matrix = rows.matrix();
         let value = (matrix.rows() > 0).then(|| matrix.value(0, column))?;
         is_drawn(canary, value.to_string().as_bytes(), &candidate).then_some(candidate)
+    }
+
+    /// Refuses a canary whose key is not a feature of the champion: no request would ever have it.
+    pub(crate) fn check_canary(&self) -> Result<()> {
+        let (Some((Canary { key: CanaryKey::Column(name), .. }, _)), Some(champion)) =
+            (&self.canary, self.champion.served())
+        else {
+            return Ok(());
+        };
+        if champion.model().feature_names().contains(name) {
+            return Ok(());
+        }
+        let message = format!("the key of the canary is not a feature of the model: `{name}`");
+        Err(Error::new(ErrorKind::InvalidCanary, message)
+            .with_context("model", &self.name)
+            .with_hint("name a feature, or a header as in `header:x-customer`"))
     }
 
     /// The version in a seat, unless it is the champion as well.

@@ -122,7 +122,7 @@ impl ModelStatus {
         });
         let shadow = slot.shadow.as_ref().map(|shadow| ShadowStatus {
             seat: SeatStatus::of(&shadow.seat),
-            agreement: shadow.pairs().all().last().map(AgreementStatus::of),
+            agreement: shadow.pairs().latest().as_ref().map(AgreementStatus::of),
         });
         Self { name: slot.name.to_string(), champion: SeatStatus::of(&slot.champion), drift, canary, shadow }
     }

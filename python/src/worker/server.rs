@@ -68,7 +68,8 @@ impl Worker {
                 // Other calls have nothing to clean up.
                 let interrupt = matches!(*call, Call::Log(_)).then_some(interrupt);
                 self.run(runtime, id, log, interrupt, async move {
-                    Ok((worker.registry(registry)?.serve(*call, interrupted).await?, None))
+                    let registry = worker.registry(registry)?;
+                    Ok((Box::pin(registry.serve(*call, interrupted)).await?, None))
                 });
             }
             ToWorker::Load { id, registry, log, selector, known } => {

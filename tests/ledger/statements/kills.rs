@@ -63,7 +63,7 @@ async fn the_next_command_finishes(backend: &Backend, uri: &str, kills: &[Kill<'
 /// The finding about a quarantine that no entry below number 5 records.
 fn unrecorded(quarantined: u64) -> LedgerFinding {
     let quarantined = [version(quarantined)].into();
-    LedgerFinding::Unrecorded { decisions: 0, quarantined, entry: 4 }
+    LedgerFinding::Unrecorded { decisions: 0, quarantined, policies: BTreeSet::new(), entry: 4 }
 }
 
 const RELEASE: &[&str] = &["release", "3"];

@@ -20,9 +20,9 @@ use crate::support::version;
 
 const PROCESSES: u64 = 6;
 
-/// Runs commands in sequence, and returns the entries that they reported.
-fn work(project: &Project, writer: u64, operations: u64) -> Vec<u64> {
-    let mut done = Vec::new();
+/// Runs commands in sequence, and returns the entries that they reported, and how many commands gave up because others kept winning.
+fn work(project: &Project, writer: u64, operations: u64) -> (Vec<u64>, usize) {
+    let (mut done, mut contended) = (Vec::new(), 0);
     for operation in 0..operations {
         let pick = writer * 5 + operation * 3;
         let version = (pick % 5 + 1).to_string();
@@ -35,18 +35,20 @@ fn work(project: &Project, writer: u64, operations: u64) -> Vec<u64> {
             _ => vec!["promote", &version],
         };
         let outcome = project.run([&["--output", "json"], &command[..]].concat());
-        let refusals = ["\"Contention\"", "\"Quarantined\"", "\"NotQuarantined\"", "\"NoArchived\""];
+        let gave_up = ["\"Contention\"", "\"PremiseChanged\""].iter().any(|kind| outcome.err.contains(kind));
+        let refusals = ["\"Quarantined\"", "\"NotQuarantined\"", "\"NoArchived\""];
         match outcome.code {
             0 => {
                 let report: Value = serde_json::from_str(&outcome.out).expect("a report");
                 done.extend(report["sequence"].as_u64());
             }
             1 => {}
+            2 if gave_up => contended += 1,
             2 if refusals.iter().any(|kind| outcome.err.contains(kind)) => {}
             code => panic!("{command:?} ended with {code}: {}", outcome.err),
         }
     }
-    done
+    (done, contended)
 }
 
 /// Applies the entries in sequence, and asserts that none makes a version champion that is in quarantine.
@@ -86,8 +88,12 @@ async fn many_processes_keep_to_the_standing(backend: &Backend, uri: &str, opera
             thread::spawn(move || work(&project, writer, operations))
         })
         .collect();
-    let mut done: Vec<u64> =
-        writers.into_iter().flat_map(|writer| writer.join().expect("no panic")).collect();
+    let (mut done, mut contended) = (Vec::new(), 0);
+    for writer in writers {
+        let (entries, gave_up) = writer.join().expect("no panic");
+        done.extend(entries);
+        contended += gave_up;
+    }
     done.sort_unstable();
     let ledger = ledger(&registry).await;
     let engine = PolicyEngine::new(&EngineOptions::default()).expect("an engine");
@@ -110,7 +116,9 @@ async fn many_processes_keep_to_the_standing(backend: &Backend, uri: &str, opera
     assert_eq!(quarantined(&standing), quarantines);
     assert_eq!(approved(&standing).into_iter().collect::<BTreeSet<_>>(), approvals);
     assert_eq!(tagged(&registry).await, quarantines);
-    assert!(done.len() as u64 >= PROCESSES * operations / 4, "only {} of them succeeded", done.len());
+    let (succeeded, expected) = (done.len(), usize::try_from(PROCESSES * operations / 4).expect("few"));
+    assert!(succeeded + contended >= expected, "only {succeeded} of them succeeded, {contended} gave up");
+    assert!(contended <= succeeded, "{contended} gave up, and only {succeeded} succeeded");
 }
 
 #[tokio::test(flavor = "multi_thread")]

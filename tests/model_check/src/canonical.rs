@@ -27,10 +27,13 @@ impl World {
     /// Without deletions, the ledger keeps only the relevant entries: the head, recently superseded entries, and those
     /// that a writer refers to. So neither time nor the number of appends needs a bound.
     pub fn canonicalise(&mut self) {
+        self.newest_is_final |= self.twins == 0;
         for entry in &mut self.log[..usize::from(self.len)] {
             entry.created = entry.created.min(WINDOWS.slow_writer as u8 + 1);
             entry.decided = entry.decided.min(WINDOWS.expiry as u8);
             entry.justified = true;
+            // It is checked when the entry is appended.
+            entry.policy = 0;
         }
         for writer in &mut self.writers {
             writer.canonicalise();
@@ -60,13 +63,17 @@ impl World {
         let (head, _) = self.scan();
         let entry = *self.entry(head);
         let leases_end = self.mutation != Some(Mutation::NoLease);
+        let twins = (self.twins > 0).then_some(*self);
+        let can_overwrite = |payload: &Entry| twins.is_some_and(|world| world.can_overwrite(payload));
         for (operation, writer) in (1..).zip(&mut self.writers) {
             let current = writer.head == head && writer.settled == entry.settled();
             let idle = match writer.phase {
                 Phase::Write(_) => leases_end && !WINDOWS.may_write(writer.lease.into()),
                 Phase::Mark => writer.head != head || entry.applied,
                 Phase::Confirm | Phase::Recheck => !current,
-                Phase::Append(payload) => payload.base != head,
+                Phase::Final(_) => writer.head != head,
+                Phase::FinalAppend(payload) => payload.base != head,
+                Phase::Append(payload) => payload.base != head && !can_overwrite(&payload),
                 Phase::ReadBack => entry.operation != operation,
                 _ => false,
             };
@@ -80,6 +87,7 @@ impl World {
     fn compact(&mut self) {
         let len = usize::from(self.len);
         let (head, validity) = self.scan();
+        let twins = (self.twins > 0).then_some(*self);
         let mut renumbered = [0_u8; CAPACITY + 1];
         let mut kept = [Entry::default(); CAPACITY];
         let mut count = 0_u8;
@@ -116,13 +124,15 @@ impl World {
             writer.wrote = renumbered[usize::from(writer.wrote)];
             writer.wrote_before = renumbered[usize::from(writer.wrote_before)];
             let payload = match &mut writer.phase {
-                Phase::Append(entry) => Some(entry),
+                Phase::Append(entry) | Phase::FinalAppend(entry) => Some(entry),
                 _ => None,
             };
             for entry in payload.into_iter().chain(&mut writer.pending) {
                 // An append whose base is no longer the head will be void, regardless of its content.
                 *entry = if entry.base == head {
                     Entry { base: count, ..*entry }
+                } else if twins.is_some_and(|world| world.can_overwrite(entry)) {
+                    Entry { base: kept[usize::from(count) - 1].base, ..*entry }
                 } else {
                     Entry { kind: Kind::Void, base: NEVER, ..Entry::default() }
                 };

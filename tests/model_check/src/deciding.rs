@@ -30,7 +30,9 @@ pub(crate) fn proceed(setup: &Setup, world: &mut World, who: usize) -> Phase {
     let repeat = if mutation == Some(Mutation::NoRedecision) { writer.repeat } else { None };
     let after = repeat.unwrap_or(decided);
     let entry = Entry { statement, ..new_entry(Kind::Operation, writer.head, state, after) };
-    let guarded = mutation != Some(Mutation::IgnoreQuarantine) && repeat.is_none();
+    let entry = Entry { policy: if entry.is_decision() { standing.active } else { 0 }, ..entry };
+    let ignored = matches!(mutation, Some(Mutation::IgnoreQuarantine | Mutation::IgnoreActivationApprovals));
+    let guarded = !ignored && repeat.is_none();
     if guarded && entry.is_forbidden(&standing) {
         return Phase::Done(Outcome::Nothing);
     }
@@ -65,6 +67,8 @@ fn decide(task: Task, world: &World, state: Aliases, standing: Standing) -> Opti
             standing.is_quarantined(version).then_some((state, Statement::Release(version)))
         }
         Task::Approve(version) => Some((state, Statement::Approve(version))),
+        Task::Activate(policy) => (standing.active != policy).then_some((state, Statement::Activate(policy))),
+        Task::ApprovePolicy(policy) => Some((state, Statement::ApprovePolicy(policy))),
         Task::Repair => None,
     }
 }
@@ -99,7 +103,10 @@ pub(crate) fn on_top(world: &World, mutation: Option<Mutation>, entry: Entry) ->
     let base = world.entry(entry.predecessor());
     let mut standing = entry.standing_after(base);
     match (mutation, entry.kind) {
-        (Some(Mutation::ApprovalsStay), Kind::Operation) => standing.approved |= base.standing.approved,
+        (Some(Mutation::ApprovalsStay), Kind::Operation) => {
+            standing.approved |= base.standing.approved;
+            standing.policies_approved |= base.standing.policies_approved;
+        }
         (Some(Mutation::AbortKeepsStanding), Kind::Aborted) => standing = base.standing,
         (Some(Mutation::RepairsForgetStanding), Kind::External | Kind::Reassert | Kind::Checkpoint) => {
             standing = Standing::default();

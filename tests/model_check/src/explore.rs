@@ -124,7 +124,7 @@ fn possible(world: &World, actions: &mut Vec<Action>) {
     for who in 0..WRITERS as u8 {
         let writer = &world.writers[usize::from(who)];
         if writer.is_live() {
-            for choice in [Choice::Plain, Choice::SecondAlias, Choice::LoseAnswer] {
+            for choice in [Choice::Plain, Choice::SecondAlias, Choice::LoseAnswer, Choice::Overwrite] {
                 actions.push(Action::Step(who, choice));
             }
             let leaves_a_trace =

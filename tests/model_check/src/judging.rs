@@ -24,7 +24,9 @@ pub(crate) fn recheck(setup: &Setup, world: &mut World, who: usize) {
         _ => NOWHERE,
     };
     let in_time = WINDOWS.may_write(writer.lease.into());
-    if in_time && head == writer.head && world.entry(writer.head).settled() == writer.settled {
+    let entry = world.entry(writer.head);
+    let same = entry.operation == writer.operation && entry.settled() == writer.settled;
+    if in_time && head == writer.head && same {
         act(setup, world, who);
     } else {
         world.writers[who].phase = Phase::ReadAliases;
@@ -36,9 +38,11 @@ pub(crate) fn read_head(setup: &Setup, world: &mut World, who: usize) {
     let head = match find_head(world) {
         Found::Head { number, damage } if damage == 0 || ignores_damage(setup.mutation) => number as u8,
         Found::Head { number, .. } | Found::Lost { number, .. } if repairs => {
-            let settled = world.entry(number as u8).settled();
+            let entry = *world.entry(number as u8);
+            let (settled, operation) = (entry.settled(), entry.operation);
             let writer = &mut world.writers[who];
             writer.head = number as u8;
+            writer.operation = operation;
             writer.settled = settled;
             writer.phase = Phase::Confirm;
             return;
@@ -51,13 +55,28 @@ pub(crate) fn read_head(setup: &Setup, world: &mut World, who: usize) {
     let head = if setup.mutation == Some(Mutation::VoidEntriesCount) { world.len } else { head };
     let writer = &mut world.writers[who];
     writer.head = head;
+    writer.operation = world.log[usize::from(head) - 1].operation;
     writer.settled = world.log[usize::from(head) - 1].settled();
     judge(setup, world, who, false);
     act(setup, world, who);
 }
 
-/// Sets the next phase according to the assessment.
+/// Sets the next phase according to the assessment. Where the store may give two entries one number, the head is read again
+/// before anything rests on it.
 pub(crate) fn act(setup: &Setup, world: &mut World, who: usize) {
+    settle(setup, world, who);
+    if setup.reads_back() {
+        let phase = &mut world.writers[who].phase;
+        *phase = match *phase {
+            Phase::Append(entry) => Phase::FinalAppend(entry),
+            Phase::Write(mask) => Phase::Final(mask),
+            Phase::Mark => Phase::Final(0),
+            other => other,
+        };
+    }
+}
+
+fn settle(setup: &Setup, world: &mut World, who: usize) {
     let writer = world.writers[who];
     let head = writer.head;
     let entry = *world.entry(head);

@@ -9,6 +9,8 @@ pub enum Mutation {
     NoRedecision,
     /// After a lost answer, a writer repeats the create without looking for its operation id.
     NoOperationId,
+    /// A writer rests on an entry without reading it again, although the store may give two entries one number.
+    NoReadBack,
     /// Interrupted transitions never expire.
     NoExpiry,
     /// Writers carry out interrupted transitions until they expire, without the guard interval.
@@ -47,6 +49,8 @@ pub enum Mutation {
     IgnoreDeletedChampion,
     /// A decision makes a version champion although it is in quarantine.
     IgnoreQuarantine,
+    /// A policy takes the place of one that asks for an approval first, and has none.
+    IgnoreActivationApprovals,
     /// After losing a race, a writer decides by the standing that it read at first.
     StaleStanding,
     /// A quarantine is appended without settling the ledger first.

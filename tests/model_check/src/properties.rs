@@ -3,7 +3,7 @@
 use crate::deciding::own_outcome;
 use crate::explore::Action;
 use crate::rules::{Found, Validity};
-use crate::standing::{crowns_quarantined, expected};
+use crate::standing::{crowns_quarantined, expected, is_by_another_policy, is_unapproved_activation};
 use crate::world::{Cause, Entry, Kind, Setup, WINDOWS, World, find_head};
 use crate::writer::{Choice, Outcome, Phase, Task, Writer, step};
 
@@ -34,12 +34,18 @@ pub enum Property {
     /// No alias write takes effect for an entry that was superseded longer ago than the window in which other writers
     /// recognise the write.
     LateWritesAreRecognised,
+    /// No writer moves aliases by an entry whose number another entry has, too.
+    NumbersAreUnique,
     /// Carrying out a promotion does not leave the model without a champion.
     ChampionSurvives,
     /// No decision makes a version champion that is in quarantine by the entry that the decision is based on.
     QuarantineHolds,
     /// Decisions that need an approval use no more approvals than were given.
     ApprovalUsedOnce,
+    /// Every decision is by the policy that was active when its author decided.
+    ActivePolicyDecides,
+    /// A policy that asks for approvals before it changes changes only with them.
+    ActivationApproved,
     /// Every valid entry carries the standing that follows from the entry before it. After an abort, that is the standing
     /// from before the aborted entry.
     StandingCarried,
@@ -105,7 +111,8 @@ pub fn recoverable(setup: &Setup, world: &World) -> Result<(), Property> {
 }
 
 fn appended<'a>(before: &World, after: &'a World) -> Option<(u8, &'a Entry)> {
-    (after.len > before.len).then(|| (after.len, after.entry(after.len)))
+    let overwritten = after.twins < before.twins;
+    (after.len > before.len || overwritten).then(|| (after.len, after.entry(after.len)))
 }
 
 fn one_chain(world: &World) -> Result<(), Property> {
@@ -201,6 +208,12 @@ fn check_standing(world: &World, entry: &Entry) -> Result<(), Property> {
     if crowns_quarantined(entry, base) {
         return Err(Property::QuarantineHolds);
     }
+    if is_by_another_policy(entry, base) {
+        return Err(Property::ActivePolicyDecides);
+    }
+    if is_unapproved_activation(entry, base) {
+        return Err(Property::ActivationApproved);
+    }
     if entry.standing != expected(entry, base) {
         return Err(Property::StandingCarried);
     }
@@ -214,6 +227,9 @@ fn check_step(before: &World, who: usize, after: &World) -> Result<(), Property>
         let moves_champion = before.aliases[0] != after.aliases[0];
         let expired = u64::from(entry.decided) >= WINDOWS.expiry;
         let is_head = before.scan().0 == was.head;
+        if is_head && entry.operation != was.operation {
+            return Err(Property::NumbersAreUnique);
+        }
         if moves_champion && expired && is_head && entry.kind == Kind::Operation {
             return Err(Property::NoSurpriseDeploy);
         }

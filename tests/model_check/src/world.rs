@@ -50,8 +50,10 @@ pub struct Entry {
     pub before: Aliases,
     /// The aliases that the entry decides.
     pub after: Aliases,
-    /// What the entry states about versions.
+    /// What the entry states about versions or policies.
     pub statement: Statement,
+    /// The policy that decided; zero is one that is not on record as the active one.
+    pub policy: u8,
     /// The standing that the entry carries.
     pub standing: Standing,
     /// The standing of the entry that this one follows, which a writer reads from the chain.
@@ -124,12 +126,23 @@ pub struct Setup {
     pub deleted_versions: u8,
     /// The maximum number of deleted ledger entries.
     pub deleted_entries: u8,
+    /// The maximum number of entries that overwrite the one before, because the store gave both one number. If there are none,
+    /// the store gives each number once, and writers know it.
+    pub twins: u8,
     /// Whether each alias write is a separate step, in any order; otherwise they form one step.
     pub split_writes: bool,
     /// Whether aliases and head are read in separate steps; otherwise the reads of a round form one step.
     pub split_reads: bool,
     /// The deliberately broken rule; `None` explores the protocol as designed.
     pub mutation: Option<Mutation>,
+}
+
+impl Setup {
+    /// Whether writers read entries again before they rest on them: where the store may give two entries one number.
+    #[must_use]
+    pub fn reads_back(&self) -> bool {
+        self.twins > 0 && self.mutation != Some(Mutation::NoReadBack)
+    }
 }
 
 /// One state of the model.
@@ -174,6 +187,10 @@ pub struct World {
     pub deleted_versions: u8,
     /// The remaining deletions of entries.
     pub deleted_entries: u8,
+    /// The remaining entries that overwrite the one before.
+    pub twins: u8,
+    /// Whether nothing can overwrite the newest entry any more: a writer read it after everything that could.
+    pub newest_is_final: bool,
 }
 
 impl World {
@@ -210,6 +227,8 @@ impl World {
             outside_moves: setup.outside_moves,
             deleted_versions: setup.deleted_versions,
             deleted_entries: setup.deleted_entries,
+            twins: setup.twins,
+            newest_is_final: true,
         };
         world.canonicalise();
         world
@@ -226,8 +245,9 @@ impl World {
             before: [0; 2],
             after: [0; 2],
             statement: Statement::None,
-            standing: Standing { quarantined: 0, approved: 0 },
-            standing_before: Standing { quarantined: 0, approved: 0 },
+            policy: 0,
+            standing: Standing::NONE,
+            standing_before: Standing::NONE,
             created: 0,
             decided: 0,
             applied: false,
@@ -295,8 +315,29 @@ impl World {
         self.log[..usize::from(self.len)].iter().any(|entry| entry.deleted)
     }
 
+    /// Whether `entry` can overwrite the newest one: both follow the same entry, and were sent at the same time.
+    #[must_use]
+    pub fn can_overwrite(&self, entry: &Entry) -> bool {
+        let newest = self.entry(self.len);
+        self.twins > 0
+            && !self.newest_is_final
+            && [newest.kind, entry.kind] == [Kind::Operation; 2]
+            && newest.base == entry.base
+            && newest.operation != entry.operation
+    }
+
+    /// Appends an entry under the number of the newest one, which is gone.
+    pub fn overwrite(&mut self, entry: Entry) {
+        let lost = self.entry(self.len).operation;
+        self.recorded[usize::from(lost) - 1] = None;
+        self.twins -= 1;
+        self.len -= 1;
+        self.append(entry);
+    }
+
     /// Appends an entry and updates the ghosts.
     pub fn append(&mut self, entry: Entry) {
+        self.newest_is_final = false;
         self.log[usize::from(self.len)] = entry;
         self.len += 1;
         self.appends -= 1;

@@ -23,6 +23,10 @@ pub enum Task {
     Release(u8),
     /// Approve this version.
     Approve(u8),
+    /// Make this policy the active one; zero: none.
+    Activate(u8),
+    /// Approve this policy as the active one; zero: that none is.
+    ApprovePolicy(u8),
     /// Make aliases and ledger consistent, and bridge damage.
     Repair,
 }
@@ -49,11 +53,15 @@ pub enum Phase {
     Confirm,
     /// Check that the assessed head is still the head.
     Recheck,
+    /// Read the ledger once more, after everything that could overwrite the head, and then append this entry on top of it.
+    FinalAppend(Entry),
     /// Append this entry.
     Append(Entry),
     /// Read the ledger after an append of the writer's own operation. If that is the head now, the writer carries it out from
     /// the aliases that it was decided on, without reading them again.
     ReadBack,
+    /// Read the ledger once more, after everything that could overwrite the head, and then write the aliases of this bit mask.
+    Final(u8),
     /// Write the aliases of this bit mask.
     Write(u8),
     /// Mark the head as applied, and then read again.
@@ -75,6 +83,8 @@ pub struct Writer {
     pub phase: Phase,
     /// The number of the head that the writer read last.
     pub head: u8,
+    /// The operation of that head.
+    pub operation: u8,
     /// Whether that head was settled.
     pub settled: bool,
     /// The aliases that the writer read last.
@@ -110,6 +120,7 @@ impl Writer {
             task,
             phase: Phase::ReadAliases,
             head: 0,
+            operation: 0,
             settled: false,
             seen: [0; 2],
             justified: false,
@@ -139,9 +150,18 @@ impl Writer {
 
     /// Resets everything that the next step does not use.
     pub fn canonicalise(&mut self) {
-        let uses_head = matches!(self.phase, Phase::Confirm | Phase::Recheck | Phase::Write(_) | Phase::Mark);
+        let uses_head = matches!(
+            self.phase,
+            Phase::Confirm
+                | Phase::Recheck
+                | Phase::FinalAppend(_)
+                | Phase::Final(_)
+                | Phase::Write(_)
+                | Phase::Mark
+        );
         if !uses_head {
             self.head = 0;
+            self.operation = 0;
             self.settled = false;
         }
         if !matches!(self.phase, Phase::ReadHead | Phase::Recheck) {
@@ -151,12 +171,10 @@ impl Writer {
             self.confirmed = false;
             self.mask = 0;
         }
-        self.lease = if matches!(self.phase, Phase::Write(_) | Phase::ReadHead | Phase::Recheck) {
-            self.lease.min(WINDOWS.lease as u8 + 1)
-        } else {
-            0
-        };
-        if let Phase::Append(entry) = &mut self.phase {
+        let is_leased =
+            matches!(self.phase, Phase::Final(_) | Phase::Write(_) | Phase::ReadHead | Phase::Recheck);
+        self.lease = if is_leased { self.lease.min(WINDOWS.lease as u8 + 1) } else { 0 };
+        if let Phase::Append(entry) | Phase::FinalAppend(entry) = &mut self.phase {
             entry.decided = entry.decided.min(WINDOWS.expiry as u8);
         }
         if let Some(entry) = &mut self.pending {
@@ -180,6 +198,8 @@ pub enum Choice {
     SecondAlias,
     /// Loses the answer of the append; the store handles the request later or never.
     LoseAnswer,
+    /// Appends under the number of the newest entry, and overwrites it.
+    Overwrite,
 }
 
 /// The next step of writer `who`; `None` if the step does not have this variant.
@@ -192,6 +212,7 @@ pub fn step(setup: &Setup, world: &World, who: usize, choice: Choice) -> Option<
         Choice::Plain => true,
         Choice::SecondAlias => setup.split_writes && phase == Phase::Write(3),
         Choice::LoseAnswer => world.lost_answers > 0 && matches!(phase, Phase::Append(_)),
+        Choice::Overwrite => matches!(phase, Phase::Append(entry) if world.can_overwrite(&entry)),
     };
     if !exists {
         return None;
@@ -248,25 +269,34 @@ pub fn step(setup: &Setup, world: &World, who: usize, choice: Choice) -> Option<
                 next.lost_answers -= 1;
                 next.writers[who].pending = Some(entry);
             } else if entry.kind != Kind::Void {
-                next.append(entry);
+                if choice == Choice::Overwrite {
+                    next.overwrite(entry);
+                } else {
+                    next.append(entry);
+                }
                 if entry.kind == Kind::Operation {
                     next.writers[who].phase = Phase::ReadBack;
+                    if !setup.reads_back() {
+                        read_back(setup, &mut next, who);
+                    }
                 }
             }
         }
         Phase::ReadBack => {
-            let head = match find_head(world) {
-                Found::Head { number, damage: 0 } => Some(world.entry(number as u8)),
-                _ => None,
+            next.newest_is_final = true;
+            read_back(setup, &mut next, who);
+        }
+        Phase::FinalAppend(_) | Phase::Final(_) => {
+            let writer = world.writers[who];
+            let same = matches!(find_head(world), Found::Head { number, damage: 0 }
+                if number == u64::from(writer.head) && world.entry(writer.head).operation == writer.operation);
+            next.newest_is_final = true;
+            next.writers[who].phase = match phase {
+                _ if !same => Phase::ReadAliases,
+                Phase::FinalAppend(entry) => Phase::Append(entry),
+                Phase::Final(mask) if mask != 0 => Phase::Write(mask),
+                _ => Phase::Mark,
             };
-            match head.filter(|entry| entry.operation == who as u8 + 1) {
-                Some(own) => {
-                    next.writers[who].seen = own.before;
-                    next.writers[who].lease = 0;
-                    read_head(setup, &mut next, who);
-                }
-                None => next.writers[who].phase = Phase::ReadAliases,
-            }
         }
         Phase::Write(mask) => {
             let writer = &world.writers[who];
@@ -302,6 +332,22 @@ pub fn step(setup: &Setup, world: &World, who: usize, choice: Choice) -> Option<
         Phase::Done(_) | Phase::Stopped | Phase::Dead => return None,
     }
     Some(next)
+}
+
+/// Goes on from the writer's own entry, from the aliases that it was decided on, if that is the head.
+fn read_back(setup: &Setup, world: &mut World, who: usize) {
+    let head = match find_head(world) {
+        Found::Head { number, damage: 0 } => Some(*world.entry(number as u8)),
+        _ => None,
+    };
+    match head.filter(|entry| entry.operation == who as u8 + 1) {
+        Some(own) => {
+            world.writers[who].seen = own.before;
+            world.writers[who].lease = 0;
+            read_head(setup, world, who);
+        }
+        None => world.writers[who].phase = Phase::ReadAliases,
+    }
 }
 
 impl World {

@@ -4,14 +4,16 @@
 use ledger_model_check::explore::explore;
 use ledger_model_check::mutation::Mutation;
 use ledger_model_check::properties::Property;
-use ledger_model_check::standing::Standing;
+use ledger_model_check::standing::{ASKING, Standing};
 use ledger_model_check::world::Setup;
-use ledger_model_check::writer::Task::{Promote, PromoteApproved, Quarantine, Repair, Rollback};
+use ledger_model_check::writer::Task::{
+    Activate, ApprovePolicy, Promote, PromoteApproved, Quarantine, Repair, Rollback,
+};
 
 const SETUP: Setup = Setup {
     tasks: [Promote(2), Promote(3), Rollback],
     skews: [0; 3],
-    standing: Standing { quarantined: 0, approved: 0 },
+    standing: Standing::NONE,
     appends: 4,
     ticks: Some(0),
     crashes: 0,
@@ -19,6 +21,7 @@ const SETUP: Setup = Setup {
     outside_moves: 0,
     deleted_versions: 0,
     deleted_entries: 0,
+    twins: 0,
     split_writes: false,
     split_reads: false,
     mutation: None,
@@ -31,7 +34,7 @@ const BEHIND: Setup = Setup { skews: [0, 0, -4], ..REPAIRED };
 const QUARANTINED: Setup = Setup { tasks: [Promote(2), Quarantine(2), Repair], ..SETUP };
 const APPROVED: Setup = Setup {
     tasks: [PromoteApproved(2), PromoteApproved(2), Rollback],
-    standing: Standing { quarantined: 0, approved: 1 << 2 },
+    standing: Standing { approved: 1 << 2, ..Standing::NONE },
     ..SETUP
 };
 /// A promotion that uses an approval may expire.
@@ -41,6 +44,14 @@ const EXPIRING: Setup = Setup {
     ticks: Some(3),
     appends: 2,
     ..APPROVED
+};
+
+const ACTIVATED: Setup = Setup { tasks: [Promote(2), Activate(1), Repair], ..SETUP };
+/// A policy is active that asks for an approval before it changes.
+const ASKED: Setup = Setup {
+    tasks: [Activate(1), Activate(0), ApprovePolicy(1)],
+    standing: Standing { active: ASKING, ..Standing::NONE },
+    ..SETUP
 };
 
 fn caught(mutation: Mutation, setup: Setup, expected: Property) {
@@ -59,6 +70,7 @@ broken_rules! {
     void_entries_count: VoidEntriesCount, SETUP => Recoverable;
     no_redecision: NoRedecision, SETUP => ArchivedIsFormerChampion;
     no_operation_id: NoOperationId, Setup { lost_answers: 1, ..SETUP } => NoDecisionDoubled;
+    no_read_back: NoReadBack, Setup { twins: 1, ..SETUP } => NothingInvented;
     no_expiry: NoExpiry, Setup { crashes: 1, ticks: Some(4), appends: 3, ..REPAIRED } => NoSurpriseDeploy;
     no_guard: NoGuard, Setup { crashes: 1, ticks: Some(4), appends: 3, ..REPAIRED } => NoSurpriseDeploy;
     a_writers_own_clock_is_ahead: OwnClock, Setup { appends: 3, ..AHEAD } => NoDecisionLost;
@@ -83,6 +95,10 @@ broken_rules! {
     no_redecision_after_a_quarantine: NoRedecision, QUARANTINED => QuarantineHolds;
     quarantine_unsettled: QuarantineUnsettled, QUARANTINED => ChampionIsExplained;
     stale_approval: StaleStanding, APPROVED => ApprovalUsedOnce;
+    stale_policy: StaleStanding, ACTIVATED => ActivePolicyDecides;
+    ignore_activation_approvals: IgnoreActivationApprovals, ASKED => ActivationApproved;
+    activation_approvals_stay: ApprovalsStay, ASKED => StandingCarried;
+    repairs_forget_the_active_policy: RepairsForgetStanding, Setup { outside_moves: 1, ..ACTIVATED } => StandingCarried;
     approvals_stay: ApprovalsStay, APPROVED => StandingCarried;
     abort_keeps_standing: AbortKeepsStanding, EXPIRING => StandingCarried;
     repairs_forget_standing: RepairsForgetStanding, Setup { outside_moves: 1, ..QUARANTINED } => StandingCarried;

@@ -1,16 +1,17 @@
 //! Explores the protocol as designed, within bounds that take seconds; `--ignored` uses wider bounds.
 
 use ledger_model_check::explore::{explore, replay};
-use ledger_model_check::standing::Standing;
+use ledger_model_check::standing::{ASKING, Standing};
 use ledger_model_check::world::Setup;
 use ledger_model_check::writer::Task::{
-    Approve, Promote, PromoteApproved, Quarantine, Release, Repair, Rollback, RollbackAndQuarantine,
+    Activate, Approve, ApprovePolicy, Promote, PromoteApproved, Quarantine, Release, Repair, Rollback,
+    RollbackAndQuarantine,
 };
 
 const CALM: Setup = Setup {
     tasks: [Promote(2), Promote(3), Rollback],
     skews: [0; 3],
-    standing: Standing { quarantined: 0, approved: 0 },
+    standing: Standing::NONE,
     appends: 4,
     ticks: Some(0),
     crashes: 0,
@@ -18,6 +19,7 @@ const CALM: Setup = Setup {
     outside_moves: 0,
     deleted_versions: 0,
     deleted_entries: 0,
+    twins: 0,
     split_writes: false,
     split_reads: false,
     mutation: None,
@@ -32,7 +34,17 @@ const QUARANTINED: Setup = Setup { tasks: [Promote(2), Quarantine(2), Repair], .
 /// Two promotions that need the same approval.
 const APPROVED: Setup = Setup {
     tasks: [PromoteApproved(2), PromoteApproved(2), Rollback],
-    standing: Standing { quarantined: 0, approved: 1 << 2 },
+    standing: Standing { approved: 1 << 2, ..Standing::NONE },
+    ..CALM
+};
+
+/// A policy becomes the active one while others decide.
+const ACTIVATED: Setup = Setup { tasks: [Promote(2), Activate(1), Repair], ..CALM };
+
+/// A policy is active that asks for an approval before it changes.
+const ASKED: Setup = Setup {
+    tasks: [Activate(1), Activate(0), ApprovePolicy(1)],
+    standing: Standing { active: ASKING, ..Standing::NONE },
     ..CALM
 };
 
@@ -107,6 +119,14 @@ fn entries_are_deleted() {
     holds(Setup { deleted_entries: 1, appends: 3, ..REPAIRED });
 }
 
+/// A file store behind a server: one entry overwrites another one of the same number.
+#[test]
+fn two_entries_get_one_number() {
+    holds(Setup { twins: 2, ..CALM });
+    let tasks = [Promote(2), Promote(3), Repair];
+    holds(Setup { tasks, twins: 1, appends: 3, crashes: 1, split_writes: true, ..CALM });
+}
+
 #[test]
 fn quarantines_race_with_decisions() {
     holds(Setup { tasks: [Promote(2), Quarantine(2), RollbackAndQuarantine], ..CALM });
@@ -146,6 +166,38 @@ fn an_approval_is_used_once() {
 fn an_aborted_promotion_gives_its_approval_back() {
     let tasks = [PromoteApproved(2), Approve(2), Repair];
     holds(Setup { tasks, ticks: Some(4), crashes: 1, appends: 3, ..APPROVED });
+}
+
+#[test]
+fn activations_race_with_decisions() {
+    holds(Setup { tasks: [Promote(2), Activate(1), Rollback], ..CALM });
+}
+
+#[test]
+fn two_policies_are_activated_while_another_writer_decides() {
+    holds(Setup { tasks: [Activate(1), Activate(2), Promote(2)], ticks: Some(1), ..CALM });
+}
+
+#[test]
+fn an_activation_lands_behind_an_unfinished_promotion() {
+    holds(Setup { ticks: Some(4), crashes: 1, appends: 3, ..ACTIVATED });
+}
+
+#[test]
+fn an_activation_lands_behind_half_a_promotion() {
+    holds(Setup { ticks: Some(3), crashes: 1, split_writes: true, appends: 2, ..ACTIVATED });
+}
+
+#[test]
+fn aliases_are_moved_and_entries_deleted_around_an_activation() {
+    holds(Setup { outside_moves: 1, appends: 3, ..ACTIVATED });
+    holds(Setup { deleted_entries: 1, appends: 3, ..ACTIVATED });
+}
+
+#[test]
+fn an_activation_waits_for_its_approval() {
+    holds(Setup { ticks: Some(2), crashes: 1, ..ASKED });
+    holds(Setup { tasks: [Activate(1), ApprovePolicy(1), Promote(2)], ticks: Some(1), ..ASKED });
 }
 
 #[test]

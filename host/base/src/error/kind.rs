@@ -92,6 +92,8 @@ error_kinds! {
         InvalidArgument = "invalid-argument",
         /// A path that should name a file names something else: a pipe, a device, a directory.
         NotAFile = "not-a-file",
+        /// A file that is read as a whole, such as a configuration, is larger than any such file.
+        FileSize = "file-size",
         /// A name or a reason is longer than the ledger keeps.
         TextTooLong = "text-too-long",
         /// Too many policies are to decide together.
@@ -100,6 +102,10 @@ error_kinds! {
         PanelRoles = "panel-roles",
         /// Two of the policies that decide together have the same name.
         PanelNames = "panel-names",
+        /// A policy should become the active one, and no file, setting or configuration names one.
+        NothingToActivate = "nothing-to-activate",
+        /// A request sets the active policy aside and gives no reason.
+        OverrideReason = "override-reason",
         /// A call that is about one policy does not name it, and several decide together.
         SeveralPolicies = "several-policies",
         /// There is no metric of that name, or its parameter is out of range.
@@ -116,6 +122,20 @@ error_kinds! {
         InvalidCertificate = "invalid-certificate",
         /// The file of a server's tokens cannot be read, or has none.
         InvalidTokens = "invalid-tokens",
+        /// A text is not the reference of an artifact in an OCI registry.
+        InvalidReference = "invalid-reference",
+        /// Trust rules name no key, one key twice, or ask for more signatures than they name keys.
+        InvalidTrust = "invalid-trust",
+        /// A file or text is not a key that signatures are made or checked with.
+        InvalidKey = "invalid-key",
+        /// A file is not a signature, or holds none.
+        InvalidSignature = "invalid-signature",
+        /// The file of credentials for registries, or a helper that it names, cannot be used.
+        InvalidCredentials = "invalid-credentials",
+        /// A registry that is not on this machine is to be asked without encryption.
+        PlainHttp = "plain-http",
+        /// A receiver of notifications is malformed, or its secret cannot be read.
+        InvalidReceiver = "invalid-receiver",
     }
     Missing {
         /// There is no such registered model.
@@ -136,6 +156,8 @@ error_kinds! {
         ArtifactNotFound = "artifact-not-found",
         /// The ledger has no entry of that number, or there is no ledger yet.
         EntryNotFound = "entry-not-found",
+        /// The registry has no artifact of that tag or digest.
+        PolicyArtifactNotFound = "policy-artifact-not-found",
     }
     Refused {
         /// The entity to create exists already.
@@ -164,6 +186,10 @@ error_kinds! {
         NotADecision = "not-a-decision",
         /// The version, or the model, has as many live approvals as the ledger keeps.
         TooManyApprovals = "too-many-approvals",
+        /// Another policy, or other settings or limits of it, are active for the model than those of this host.
+        InactivePolicy = "inactive-policy",
+        /// The active policy asks for more approvals before another one takes its place.
+        ActivationApprovals = "activation-approvals",
         /// The store refused a request as malformed; a bug here or a server with other rules.
         BadRequest = "bad-request",
         /// The server or store lacks a feature that the call needs.
@@ -172,6 +198,10 @@ error_kinds! {
         Unauthenticated = "unauthenticated",
         /// The credentials are known but not allowed to do this (HTTP 403).
         PermissionDenied = "permission-denied",
+        /// A registry redirects a request to where it must not go.
+        RegistryRedirect = "registry-redirect",
+        /// A registry wants the credentials to be sent to a service that is not its own.
+        ForeignTokenService = "foreign-token-service",
         /// The policy said no; only as the error form of a transition.
         Rejected = "rejected",
         /// The policy said not yet; only as the error form of a transition.
@@ -204,6 +234,8 @@ error_kinds! {
         Interrupted = "interrupted",
         /// A process that works for this one ended in the middle of a call. What it had begun, the ledger takes back or completes.
         WorkerDied = "worker-died",
+        /// A receiver of notifications did not take an event.
+        Undelivered = "undelivered",
     }
     Data {
         /// A table of input data (CSV, Parquet, ...) is damaged or does not fit the model.
@@ -258,10 +290,32 @@ error_kinds! {
         Unloadable = "unloadable",
         /// LightGBM itself reported an error (training, prediction).
         LightGbm = "light-gbm",
+        /// The answer of a registry is not what the OCI Distribution Specification says.
+        RegistryProtocol = "registry-protocol",
+        /// The manifest of an artifact, or the list of its signatures, is larger than any that is read.
+        ManifestSize = "manifest-size",
+        /// An artifact is not one WebAssembly component.
+        ArtifactLayout = "artifact-layout",
+        /// The reference names a list of artifacts, none of which is for WebAssembly, or several are.
+        ManifestList = "manifest-list",
+        /// There is no signature, and trust rules ask for one.
+        SignatureNotFound = "signature-not-found",
+        /// The registry has a list of what refers to the artifact, and no signature is in it.
+        ReferrersEmpty = "referrers-empty",
+        /// There are signatures, and none is by a key that the trust rules name.
+        UntrustedSigner = "untrusted-signer",
+        /// The signature is by a key that the trust rules do not accept any more.
+        ExpiredKey = "expired-key",
+        /// Some keys that the trust rules ask for have signed, and not enough of them.
+        SignersMissing = "signers-missing",
+        /// A trusted key has signed other content than that beside which the signature was found.
+        SignatureMismatch = "signature-mismatch",
     }
     Policy {
         /// The policy file cannot be read.
         PolicyNotFound = "policy-not-found",
+        /// The policy file does not have the SHA-256 that was named with it.
+        PolicyDigest = "policy-digest",
         /// A policy project cannot be built: a compiler or tool is missing or fails.
         PolicyBuild = "policy-build",
         /// The file is not a component, imports something, or exports another interface version.
@@ -316,6 +370,10 @@ error_kinds! {
         LedgerNewer = "ledger-newer",
         /// The document that says which versions are in quarantine is neither in the archive nor follows from the ledger.
         StandingLost = "standing-lost",
+        /// The document or a component of the active policy is not in the archive, or was altered.
+        ActivePolicyLost = "active-policy-lost",
+        /// A tag of the model says that a policy is active, and the ledger does not have it.
+        ActivationLost = "activation-lost",
     }
     Bug {
         /// Something that should be impossible: a bug.
@@ -349,7 +407,7 @@ mod tests {
         let categories: BTreeSet<_> = ErrorKind::ALL.iter().map(|kind| kind.category()).collect();
         let names: Vec<_> = categories.iter().map(ToString::to_string).collect();
         assert_eq!(names, ["usage", "missing", "refused", "unavailable", "data", "policy", "ledger", "bug"]);
-        assert_eq!(ErrorKind::ALL.len(), 112);
+        assert_eq!(ErrorKind::ALL.len(), 141);
     }
 
     #[test]

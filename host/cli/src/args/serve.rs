@@ -38,6 +38,10 @@ pub struct ServeArgs {
     #[arg(long, value_name = "TIME", value_parser = span)]
     pub poll: Option<Duration>,
 
+    /// The longest time for opening a version: for fetching, checking and compiling it [default: 10m]
+    #[arg(long, value_name = "TIME", value_parser = span)]
+    pub open_time: Option<Duration>,
+
     /// Start with the version that was served last, from the model cache, if the registry cannot be reached
     #[arg(long)]
     pub offline_ok: bool,
@@ -61,6 +65,14 @@ pub struct ServeArgs {
     /// What the key of a request is: header:NAME, or column:NAME for a feature in the first row
     #[arg(long, value_name = "header:NAME|column:NAME")]
     pub canary_key: Option<String>,
+
+    /// The columns that had pandas' category type in training, for models that have categories and do not identify them
+    #[arg(long, value_name = "COLUMN,…", value_delimiter = ',')]
+    pub categories: Vec<String>,
+
+    /// How NaN and infinities are written in answers, unless a request says [default: null]
+    #[arg(long, value_enum, value_name = "FORM")]
+    pub nan: Option<Nan>,
 
     /// Say in refusals what is wrong with the request, which may quote it
     #[arg(long)]
@@ -86,6 +98,10 @@ pub struct ServeArgs {
     #[arg(long, value_name = "BYTES", help_heading = LIMITS)]
     pub max_body: Option<usize>,
 
+    /// The most bytes that an answer may take [default: 67108864]
+    #[arg(long, value_name = "BYTES", help_heading = LIMITS)]
+    pub max_answer: Option<usize>,
+
     /// The most rows of a request [default: 1000000]
     #[arg(long, value_name = "N", help_heading = LIMITS)]
     pub max_rows: Option<usize>,
@@ -98,9 +114,13 @@ pub struct ServeArgs {
     #[arg(long, value_name = "N", help_heading = LIMITS)]
     pub max_requests: Option<usize>,
 
-    /// The most rows that are scored at a time [default: 1000000]
+    /// The most rows that are scored at a time, beyond the first 1000 of each request [default: 1000000]
     #[arg(long, value_name = "N", help_heading = LIMITS)]
     pub max_concurrent_rows: Option<usize>,
+
+    /// The most bytes of bodies and answers at a time, beyond the first 16 KiB of each [default: 268435456]
+    #[arg(long, value_name = "BYTES", help_heading = LIMITS)]
+    pub max_concurrent_bytes: Option<usize>,
 
     /// The most connections [default: 4096]
     #[arg(long, value_name = "N", help_heading = LIMITS)]
@@ -114,19 +134,35 @@ pub struct ServeArgs {
     #[arg(long, value_name = "TIME", value_parser = span, help_heading = LIMITS)]
     pub body_time: Option<Duration>,
 
-    /// The format of the log on stderr
-    #[arg(long, value_enum, default_value_t, value_name = "FORMAT")]
-    pub log_format: LogFormat,
+    /// The longest time that a client may take for reading an answer [default: 30s]
+    #[arg(long, value_name = "TIME", value_parser = span, help_heading = LIMITS)]
+    pub answer_time: Option<Duration>,
+
+    /// The longest time that a connection waits for its next request [default: 75s]
+    #[arg(long, value_name = "TIME", value_parser = span, help_heading = LIMITS)]
+    pub idle_time: Option<Duration>,
+
+    /// The format of the log on stderr [default: HYDRA_LOG_FORMAT, else json]
+    #[arg(long, value_enum, value_name = "FORMAT")]
+    pub log_format: Option<LogFormat>,
 }
 
 /// The heading of the limits.
 const LIMITS: &str = "Limits; what is beyond is refused at once";
 
-/// The format of the log of a server.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+/// How NaN and infinities are written in JSON.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Nan {
+    /// As null
+    Null,
+    /// As the words NaN, Infinity and -Infinity, which JSON does not have and MLflow's server writes
+    Bare,
+}
+
+/// The format of the log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum LogFormat {
     /// One JSON object on each line
-    #[default]
     Json,
     /// For people
     Text,
@@ -144,4 +180,4 @@ Examples:
   hydra-registry serve churn --canary candidate=5% --canary-key header:x-customer
   hydra-registry serve --model-file model.lgb
 
-Exit status: 0 ended by SIGTERM or Ctrl-C, 2 error.";
+Exit status: 0 ended by SIGTERM or Ctrl-C; 2, 4 and 5 are errors.";

@@ -26,7 +26,7 @@ pub async fn run(
         printer.report(&report, AsOfReport::text)?;
         return Ok(ExitStatus::Done);
     }
-    let info = registry.champion_info().await?;
+    let info = printer.waiting("reading the champion", registry.champion_info()).await?;
     printer.report(&ChampionReport::new(registry.model(), &info), ChampionReport::text)?;
     Ok(ExitStatus::Done)
 }

@@ -84,7 +84,10 @@ async fn decide(
     if args.allow_unloadable {
         request = request.allow_unloadable();
     }
-    let transition = request.await?;
+    if args.override_policy {
+        request = request.override_policy();
+    }
+    let transition = printer.waiting("deciding", request.into_future()).await?;
     let status = match transition.outcome {
         Outcome::Done | Outcome::Staged | Outcome::Unchanged => ExitStatus::Done,
         Outcome::Held => ExitStatus::Held,

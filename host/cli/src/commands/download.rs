@@ -24,7 +24,8 @@ pub async fn run(
         }
         Selected::Registered(selector) => {
             let registry = ModelRegistry::connect(settings.options.clone()).await?;
-            let (version, file) = registry.model_file(&selector).await?;
+            let read = registry.model_file(&selector);
+            let (version, file) = printer.waiting("reading the model", read).await?;
             let report = DownloadReport::new(&version, &file, &args.out);
             (file.bytes().to_vec(), report)
         }

@@ -59,7 +59,8 @@ pub async fn run(
         let model = registry.as_ref().map(ModelRegistry::model);
         let report = EvaluationReport::new(model, evaluated.evaluation)?;
         let report = report.recorded(recorded.as_ref().and_then(|recorded| recorded.as_ref().ok()));
-        printer.report(&report, EvaluationReport::text)?;
+        let view = printer.view();
+        printer.report(&report, |report| report.text(&view))?;
     }
     recorded.transpose()?;
     Ok(ExitStatus::Done)

@@ -1,26 +1,37 @@
 //! `history`: shows, verifies or exports the ledger.
 
-use std::fs::File;
+mod filter;
+mod follow;
+
+use std::fs::{self, File, FileType};
 use std::io::BufReader;
 use std::path::Path;
 
-use futures_util::TryStreamExt as _;
+use futures_util::{StreamExt as _, TryStreamExt as _};
 
+use super::history_page;
 use crate::args::{ExportArgs, HistoryArgs, HistoryCommand, ShowEntryArgs, VerifyArgs};
-use crate::report::{EntryReport, ExportReport, HeadReport, VerifyReport, step_text};
+use crate::report::{EntryDetailsReport, EntryReport, ExportReport, HeadReport, VerifyReport};
 use crate::{ExitStatus, Printer, Settings};
-use hydra_base::blocking;
-use hydra_base::error::{Error, ErrorKind};
+use filter::Filter;
+use follow::follow;
+use hydra_base::error::{Error, ErrorKind, Result};
+use hydra_base::{blocking, regular_file};
+use hydra_lifecycle::ledger::chain::Record;
 use hydra_lifecycle::ledger::history::Step;
 use hydra_lifecycle::ledger::verify::Verified;
 use hydra_lifecycle::ledger::witness::Witness;
 use hydra_lifecycle::ledger::{Ledger, no_entry};
 use hydra_lifecycle::recording::{PolicyReplay, decided, deciding_policy};
+use hydra_policy::Input;
 use hydra_policy_kit::Case;
 use hydra_registry::ModelRegistry;
 
 /// The number of archived decisions that are read side by side.
-const AT_ONCE: usize = 8;
+pub(super) const AT_ONCE: usize = 8;
+
+/// The schema of the document with all entries.
+const SCHEMA: &str = "hydra-registry/history/1";
 
 /// Shows, verifies or exports.
 pub async fn run(
@@ -28,11 +39,21 @@ pub async fn run(
     settings: &Settings,
     printer: &mut Printer,
 ) -> anyhow::Result<ExitStatus> {
+    if let Some(file) = &args.html {
+        return history_page::run(args, file, settings, printer).await;
+    }
     let witness = match &args.command {
-        Some(HistoryCommand::Verify(VerifyArgs { against: Some(file), .. })) => Some(witness(file)?),
+        Some(HistoryCommand::Verify(VerifyArgs { against: Some(file), .. })) => {
+            let file = file.clone();
+            // It may be a pipe, which another program fills or does not.
+            Some(blocking(move || witness(&file)).await?)
+        }
         _ => None,
     };
     let registry = ModelRegistry::connect(settings.options.clone()).await?;
+    if args.follow {
+        return follow(args, &registry, printer).await;
+    }
     let Some(ledger) = registry.existing_ledger().await? else {
         if let Some(HistoryCommand::Show(args)) = &args.command {
             return Err(no_entry(registry.model(), args.number).into());
@@ -41,7 +62,11 @@ pub async fn run(
             "{} has no history yet; the first `hydra-registry promote` creates it",
             registry.model()
         ));
-        // Entries are one line each, so an empty history is empty output; a verification is always a document.
+        if args.command.is_none() {
+            printer.begin_list(SCHEMA, registry.model(), "entries")?;
+            printer.end_list()?;
+        }
+        // Of an export, an empty history is empty output; a verification is always a document.
         if let Some(HistoryCommand::Verify(_)) = &args.command {
             let lost = witness.map(|witness| witness.without_ledger(registry.model()));
             let verified = Verified { flaws: lost.into_iter().collect(), ..Verified::default() };
@@ -61,40 +86,89 @@ pub async fn run(
         Some(HistoryCommand::Export(_)) => export(&ledger, printer).await,
         Some(HistoryCommand::Show(args)) if args.as_case => as_case(args, &ledger, settings, printer).await,
         Some(HistoryCommand::Show(args)) => {
-            let step = ledger.step(args.number).await?;
-            let answers = match &step {
-                Step::Valid { record, .. } | Step::Void(record) => ledger.answers(record).await,
-                _ => Ok(None),
-            };
-            printer.report(&ExportReport::new(&step), |_| step_text(ledger.model(), &step, answers))?;
+            let read = details(&ledger, args.number);
+            let report = printer.waiting("reading the entry", read).await?;
+            let view = printer.view();
+            printer.page()?;
+            printer.report(&report, |report| report.text(&view))?;
             Ok(ExitStatus::Done)
         }
     }
 }
 
-/// The entries, newest first, streamed: text for people, or one JSON document per line.
+/// An entry whole, with what the archive has of it.
+async fn details(ledger: &Ledger, number: u64) -> hydra_base::Result<EntryDetailsReport> {
+    let step = ledger.step(number).await?;
+    let (input, answers) = match &step {
+        Step::Valid { record, .. } | Step::Void(record) => {
+            (input(ledger, record).await, ledger.answers(record).await)
+        }
+        Step::Newer { .. } | Step::Damaged { .. } => (Ok(None), Ok(None)),
+    };
+    Ok(EntryDetailsReport::new(ledger.model(), &step, input, answers))
+}
+
+/// The archived evidence of an entry; none if it is not a decision.
+async fn input(ledger: &Ledger, record: &Record) -> hydra_base::Result<Option<Input>> {
+    if record.entry.decided.is_none() {
+        return Ok(None);
+    }
+    Input::from_json(&ledger.input(record).await?).map(Some)
+}
+
+/// The entries, newest first, streamed: text for people, one JSON document, or one JSON document per line.
 async fn show(args: &HistoryArgs, ledger: &Ledger, printer: &mut Printer) -> anyhow::Result<ExitStatus> {
-    let entries = ledger.entries(args.limit, args.since);
+    let filter = Filter::new(args);
+    // With a filter, it is not known how many entries have to be read.
+    let fetched = args.limit.filter(|_| filter.is_empty());
+    let entries = ledger.entries(fetched, args.since);
+    let entries = entries.try_filter(|(record, _)| std::future::ready(filter.fits(record)));
+    let entries = entries.take(args.limit.unwrap_or(usize::MAX));
     let reports = entries.map_ok(|(record, fate)| async move {
         let answers = ledger.answers(&record).await;
         Ok(EntryReport::new(ledger.model(), &record, fate, answers))
     });
     let mut reports = reports.try_buffered(AT_ONCE);
+    let view = printer.view();
+    printer.begin_list(SCHEMA, ledger.model(), "entries")?;
+    let mut is_first = true;
     while let Some(report) = reports.try_next().await? {
-        printer.item(&report, EntryReport::text)?;
+        if std::mem::take(&mut is_first) {
+            printer.page()?;
+        }
+        printer.item(&report, |report| report.text(&view))?;
+    }
+    printer.end_list()?;
+    if is_first && !filter.is_empty() {
+        printer.note("no entry fits");
     }
     Ok(ExitStatus::Done)
 }
 
-/// The ledger as it was, from a file that was kept elsewhere.
-fn witness(file: &Path) -> anyhow::Result<Witness> {
-    let opened = File::open(file).map_err(|source| {
+/// The ledger as it was, from a file that was kept elsewhere, or from a pipe that another program fills.
+fn witness(file: &Path) -> Result<Witness> {
+    let unreadable = |source| {
         Error::new(ErrorKind::InvalidArgument, "cannot read the witness")
             .with_context("path", file.display())
             .with_source(source)
-    })?;
-    let read = Witness::read(BufReader::new(opened));
-    Ok(read.map_err(|error| error.with_context("path", file.display()))?)
+    };
+    let kind = fs::metadata(file).map_err(unreadable)?.file_type();
+    let opened = if is_pipe(kind) {
+        File::open(file).map_err(unreadable)?
+    } else {
+        regular_file::open(file, unreadable)?
+    };
+    Witness::read(BufReader::new(opened)).map_err(|error| error.with_context("path", file.display()))
+}
+
+#[cfg(unix)]
+fn is_pipe(kind: FileType) -> bool {
+    std::os::unix::fs::FileTypeExt::is_fifo(&kind)
+}
+
+#[cfg(not(unix))]
+fn is_pipe(_kind: FileType) -> bool {
+    false
 }
 
 async fn verify(

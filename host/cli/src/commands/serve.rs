@@ -4,20 +4,21 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crate::args::ServeArgs;
+use crate::args::{Nan, ServeArgs};
 use crate::time::span;
 use crate::{ExitStatus, Settings, interrupt};
 use hydra_base::error::{Error, ErrorKind, Result};
 use hydra_base::names::Alias;
 use hydra_registry::{ModelRegistry, ServeConfig};
-use hydra_serve::{Canary, CanaryKey, ServeLimits, ServeOptions, Server, Source, TlsFiles};
+use hydra_serve::{Canary, CanaryKey, NonFinite, ServeLimits, ServeOptions, Server, Source, TlsFiles};
 
 /// The address of HTTP unless another one is named: this machine only.
 const LISTEN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 8080);
 
 /// Serves until the first signal.
 pub async fn run(args: &ServeArgs, settings: &Settings) -> anyhow::Result<ExitStatus> {
-    let options = options(args, &settings.serve)?;
+    let mut options = options(args, &settings.serve)?;
+    (options.notify, options.environment) = (settings.notify.clone(), settings.environment.clone());
     let sources = sources(args, settings).await?;
     let server = Server::bind(sources, options).await?;
     server.run(interrupt::first()?).await?;
@@ -59,6 +60,7 @@ fn options(args: &ServeArgs, config: &ServeConfig) -> Result<ServeOptions> {
         )
     };
     options.poll = time("poll", args.poll, config.poll.as_ref(), options.poll)?;
+    options.open_time = time("open-time", args.open_time, config.open_time.as_ref(), options.open_time)?;
     options.drain = time("drain", args.drain, config.drain.as_ref(), options.drain)?;
     options.offline_ok = args.offline_ok || config.offline_ok;
     options.shadow = alias("shadow", args.shadow.as_ref(), config.shadow.as_ref())?;
@@ -69,6 +71,13 @@ fn options(args: &ServeArgs, config: &ServeConfig) -> Result<ServeOptions> {
     let canary = args.canary.as_deref().or(config.canary.as_deref());
     let key = args.canary_key.as_deref().or(config.canary_key.as_deref());
     options.canary = canary.map(|canary| parse_canary(canary, key)).transpose()?;
+    let categories = if args.categories.is_empty() { &config.categories } else { &args.categories };
+    options.categories = categories.as_slice().into();
+    options.non_finite = match args.nan {
+        Some(Nan::Bare) => NonFinite::Bare,
+        Some(Nan::Null) => NonFinite::Null,
+        None => configured_nan(config.nan.as_deref())?,
+    };
     options.explain_errors = args.explain_errors || config.explain_errors;
     let file =
         |flag: &Option<PathBuf>, configured: &Option<PathBuf>| flag.clone().or_else(|| configured.clone());
@@ -88,7 +97,9 @@ fn options(args: &ServeArgs, config: &ServeConfig) -> Result<ServeOptions> {
     let number =
         |flag: Option<usize>, configured: Option<usize>, default| flag.or(configured).unwrap_or(default);
     limits.body = number(args.max_body, config.max_body, default.body);
-    limits.concurrent_bytes = default.concurrent_bytes.max(limits.body);
+    limits.answer = number(args.max_answer, config.max_answer, default.answer);
+    limits.concurrent_bytes =
+        number(args.max_concurrent_bytes, config.max_concurrent_bytes, default.concurrent_bytes);
     limits.rows = number(args.max_rows, config.max_rows, default.rows);
     limits.columns = number(args.max_columns, config.max_columns, default.columns);
     limits.requests = number(args.max_requests, config.max_requests, default.requests);
@@ -98,6 +109,9 @@ fn options(args: &ServeArgs, config: &ServeConfig) -> Result<ServeOptions> {
     limits.header_time =
         time("header-time", args.header_time, config.header_time.as_ref(), default.header_time)?;
     limits.body_time = time("body-time", args.body_time, config.body_time.as_ref(), default.body_time)?;
+    limits.answer_time =
+        time("answer-time", args.answer_time, config.answer_time.as_ref(), default.answer_time)?;
+    limits.idle_time = time("idle-time", args.idle_time, config.idle_time.as_ref(), default.idle_time)?;
     Ok(options)
 }
 
@@ -114,6 +128,15 @@ fn address(name: &str, flag: Option<&String>, text: Option<&String>) -> Result<O
 /// A time of `[serve]`.
 fn configured_time(name: &str, text: Option<&String>) -> Result<Option<Duration>> {
     text.map(|text| span(text).map_err(|why| malformed(name, text).with_source(why))).transpose()
+}
+
+/// How `[serve]` writes NaN.
+fn configured_nan(text: Option<&str>) -> Result<NonFinite> {
+    match text {
+        None | Some("null") => Ok(NonFinite::Null),
+        Some("bare") => Ok(NonFinite::Bare),
+        Some(text) => Err(malformed("nan", text).with_hint("write `null` or `bare`")),
+    }
 }
 
 /// An alias, by its flag or by `[serve]`.
@@ -175,9 +198,16 @@ mod tests {
         let found = options(&args, &config).expect("options");
         assert_eq!(found.listen.to_string(), "0.0.0.0:9000");
         assert_eq!((found.poll, found.limits.rows), (Duration::from_mins(1), 9));
-        assert_eq!(found.limits.concurrent_bytes, 1 << 30);
+        assert_eq!((found.limits.body, found.limits.answer), (1 << 30, 64 << 20));
         let default = options(&ServeArgs::default(), &ServeConfig::default()).expect("options");
         assert_eq!(default.listen.to_string(), "127.0.0.1:8080");
+        config.nan = Some("bare".to_owned());
+        assert_eq!(options(&args, &config).expect("options").non_finite, NonFinite::Bare);
+        let null = ServeArgs { nan: Some(Nan::Null), ..ServeArgs::default() };
+        assert_eq!(options(&null, &config).expect("options").non_finite, NonFinite::Null);
+        config.nan = Some("zero".to_owned());
+        assert_eq!(options(&args, &config).expect_err("no such form").kind(), ErrorKind::Config);
+        config.nan = None;
         config.poll = Some("soon".to_owned());
         let error = options(&args, &config).expect_err("no time");
         assert_eq!(error.kind(), ErrorKind::Config);

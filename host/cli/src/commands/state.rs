@@ -3,7 +3,7 @@
 use crate::args::{ActorArgs, ApproveArgs, NominateArgs, QuarantineArgs, ReleaseArgs};
 use crate::report::StatementReport;
 use crate::{ExitStatus, Printer, Settings};
-use hydra_registry::{ModelRegistry, Stated};
+use hydra_registry::{ModelRegistry, Result, Stated};
 
 /// Makes a version the candidate.
 pub async fn nominate(
@@ -18,7 +18,7 @@ pub async fn nominate(
     if let Some(reason) = &args.reason {
         request = request.reason(reason);
     }
-    report(&request.await?, printer)
+    report(request, printer).await
 }
 
 /// Approves a version.
@@ -37,7 +37,7 @@ pub async fn approve(
     if let Some(after) = args.expires {
         request = request.expires(after);
     }
-    report(&request.await?, printer)
+    report(request, printer).await
 }
 
 /// Puts a version in quarantine.
@@ -50,7 +50,7 @@ pub async fn quarantine(
     if let Some(head) = &args.actor.expect_head {
         request = request.expect_head(head.clone());
     }
-    report(&request.await?, printer)
+    report(request, printer).await
 }
 
 /// Ends the quarantine of a version.
@@ -66,14 +66,18 @@ pub async fn release(
     if let Some(reason) = &args.reason {
         request = request.reason(reason);
     }
-    report(&request.await?, printer)
+    report(request, printer).await
 }
 
 async fn connect(args: &ActorArgs, settings: &Settings) -> anyhow::Result<ModelRegistry> {
     Ok(ModelRegistry::connect(settings.acting_as(args)).await?)
 }
 
-fn report(stated: &Stated, printer: &mut Printer) -> anyhow::Result<ExitStatus> {
-    printer.report(&StatementReport::from(stated), StatementReport::text)?;
+async fn report(
+    request: impl IntoFuture<Output = Result<Stated>>,
+    printer: &mut Printer,
+) -> anyhow::Result<ExitStatus> {
+    let stated = printer.waiting("recording it", request.into_future()).await?;
+    printer.report(&StatementReport::from(&stated), StatementReport::text)?;
     Ok(ExitStatus::Done)
 }

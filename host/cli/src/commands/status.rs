@@ -13,8 +13,10 @@ pub async fn run(
     printer: &mut Printer,
 ) -> anyhow::Result<ExitStatus> {
     let registry = ModelRegistry::connect(settings.options.clone()).await?;
-    let models = registry.statuses(&args.models).await?;
-    printer.report(&StatusReport::new(&models), StatusReport::text)?;
+    let read = registry.statuses(&args.models);
+    let models = printer.waiting("reading the models", read).await?;
+    let view = printer.view();
+    printer.report(&StatusReport::new(&models), |report| report.text(&view))?;
     let well: Vec<bool> = models.iter().map(|model| model.trouble.is_empty()).collect();
     Ok(status_of(&args.models, &well, printer))
 }

@@ -2,7 +2,6 @@
 
 mod args;
 mod report;
-mod table;
 
 use std::path::Path;
 use std::sync::OnceLock;
@@ -72,7 +71,7 @@ pub(crate) fn run(
 
 /// Loads a version to measure it.
 pub async fn load(registry: &ModelRegistry, selector: &VersionSelector) -> Result<Subject> {
-    let loaded = registry.load_version(selector).await?;
+    let loaded = registry.load_to_measure(selector).await?;
     let id = VersionId::Registered(loaded.version);
     Ok(Subject { id, model_sha256: loaded.sha256, model: loaded.model })
 }

@@ -1,14 +1,17 @@
 //! What `evaluate` prints.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::table::Table;
+use crate::printer::View;
+use crate::report::schema;
+use crate::report::{bounds, figure, number};
+use crate::table::Table;
 use hydra_base::Sha256;
 use hydra_base::names::ModelName;
 use hydra_base::text::{excerpt, printable};
 use hydra_evaluation::{
-    AgreementRecord, ComparisonRecord, Direction, Evaluation, IntervalRecord, MeasurementRecord,
-    SegmentRecord, VersionId,
+    AgreementRecord, ComparisonRecord, Direction, Evaluation, MeasurementRecord, SegmentRecord, VersionId,
 };
 use hydra_registry::RecordedEvaluation;
 
@@ -16,22 +19,24 @@ use hydra_registry::RecordedEvaluation;
 const TITLE_CHARS: usize = 35;
 
 /// `evaluate`.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub struct EvaluationReport {
     /// `hydra-registry/evaluation/1`.
     pub schema: &'static str,
     /// The registered model; none if only model files were measured.
     pub model: Option<String>,
     /// The SHA-256 of the evaluation's canonical JSON.
+    #[schemars(with = "String")]
     pub sha256: Sha256,
     /// The evaluation.
+    #[schemars(with = "schema::EvaluationDocument")]
     pub evaluation: Evaluation,
     /// Where it is recorded; none if it is not.
     pub recorded: Option<RecordedReport>,
 }
 
 /// Where an evaluation is recorded.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub struct RecordedReport {
     /// The run.
     pub run_id: String,
@@ -63,7 +68,7 @@ impl EvaluationReport {
 
     /// For people: a table for all rows and for each segment, with the versions as columns.
     #[must_use]
-    pub fn text(&self) -> String {
+    pub fn text(&self, view: &View) -> String {
         let Evaluation { dataset, versions, segments, agreements, .. } = &self.evaluation;
         let mut text = format!("evaluation on {}: {} rows\n", dataset.name, dataset.rows);
         text += &format!("  digest    {}\n", dataset.digest);
@@ -72,7 +77,7 @@ impl EvaluationReport {
         }
         for segment in std::iter::once(None).chain((0..segments.len() as u32).map(Some)) {
             text += "\n";
-            text += &self.segment(segment);
+            text += &self.segment(segment, view);
             for agreement in agreements.iter().filter(|one| one.segment == segment) {
                 text += &agreement_line(agreement);
             }
@@ -84,7 +89,7 @@ impl EvaluationReport {
     }
 
     /// The table of a segment, or of all rows.
-    fn segment(&self, segment: Option<u32>) -> String {
+    fn segment(&self, segment: Option<u32>, view: &View) -> String {
         let Evaluation { versions, measurements, comparisons, baseline, .. } = &self.evaluation;
         let inside: Vec<&MeasurementRecord> =
             measurements.iter().filter(|one| one.segment == segment).collect();
@@ -99,7 +104,9 @@ impl EvaluationReport {
                 let of_version =
                     |one: &&&MeasurementRecord| one.version == *version && one.metric == first.metric;
                 let found = inside.iter().find(of_version);
-                table.cell(found.map_or_else(String::new, |one| figure(one.value, one.interval.as_ref())));
+                table.cell(
+                    found.map_or_else(String::new, |one| figure(one.value, bounds(one.interval.as_ref()))),
+                );
             }
             for version in others() {
                 let compared = comparisons.iter().find(|one| {
@@ -108,7 +115,7 @@ impl EvaluationReport {
                 table.cell(compared.map_or_else(String::new, difference));
             }
         }
-        table.text()
+        table.text(view.width)
     }
 
     /// The name of a segment, and its number of rows.
@@ -138,15 +145,9 @@ fn title(version: &VersionId) -> String {
     }
 }
 
-/// A value with its interval.
-fn figure(value: f64, interval: Option<&IntervalRecord>) -> String {
-    let interval = interval.map(|one| format!(" [{}, {}]", number(one.low), number(one.high)));
-    number(value) + &interval.unwrap_or_default()
-}
-
 /// A difference with its interval, and which version is better if the interval excludes 0.
 fn difference(comparison: &ComparisonRecord) -> String {
-    let text = figure(comparison.difference, comparison.interval.as_ref());
+    let text = figure(comparison.difference, bounds(comparison.interval.as_ref()));
     let sign = if comparison.difference > 0.0 { "+" } else { "" };
     let Some(interval) = &comparison.interval else { return sign.to_owned() + &text };
     let mark = match (comparison.direction, interval.low > 0.0, interval.high < 0.0) {
@@ -173,17 +174,4 @@ fn agreement_line(agreement: &AgreementRecord) -> String {
         number(agreement.psi),
         number(agreement.ks)
     )
-}
-
-/// A number with four significant digits.
-fn number(value: f64) -> String {
-    if !value.is_finite() {
-        return if value.is_nan() { "-".to_owned() } else { value.to_string() };
-    }
-    let magnitude = if value == 0.0 { 0 } else { value.abs().log10().floor() as i32 };
-    match magnitude {
-        // Without the sign of zero.
-        -5..=5 => format!("{:.*}", (3 - magnitude).max(0) as usize, value + 0.0),
-        _ => format!("{value:.3e}"),
-    }
 }

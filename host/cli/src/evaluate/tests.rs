@@ -50,7 +50,8 @@ fn two() -> Vec<Subject> {
 #[test]
 fn versions_are_columns_and_what_is_better_is_marked() {
     let evaluation = evaluated(two(), "--segment region --metrics auc,log_loss,ece").unwrap();
-    let text = EvaluationReport::new(Some(&model_name("churn")), evaluation).unwrap().text();
+    let text =
+        EvaluationReport::new(Some(&model_name("churn")), evaluation).unwrap().text(&crate::View::default());
     assert!(text.starts_with("evaluation on may: 300 rows\n"), "{text}");
     // One table for all rows and one for each region, and nothing that a terminal obeys.
     assert_eq!(text.matches("\nauc ").count(), 3, "{text}");

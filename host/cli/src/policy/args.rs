@@ -1,14 +1,17 @@
 //! The arguments of `policy`.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Subcommand};
 
 use crate::args::ActorArgs;
+pub use crate::policy::trust_args::{PullArgs, PushArgs, SignArgs, VerifyArgs};
 use hydra_base::Timestamp;
 use hydra_base::error::Error;
 use hydra_base::names::Version;
+use hydra_base::pattern::NamePattern;
 use hydra_policy_kit::{Effort, Language};
 
 /// The commands of the kit.
@@ -31,8 +34,26 @@ pub enum PolicyCommand {
     WhatIf(Box<WhatIfArgs>),
     /// Compile a policy now, so that no decision waits for it
     Compile(CompileArgs),
+    /// Make policies those by which every host decides about a model; the ledger records it
+    Activate(ActivateArgs),
+    /// End the active policy: each host decides by its own again
+    Deactivate(DeactivateArgs),
+    /// Approve that a policy becomes the active one
+    Approve(ApprovePolicyArgs),
+    /// Show the active policy: components, settings, limits, approvals
+    Active(ActiveArgs),
+    /// Show when which policy was active, and the decisions that set it aside
+    History(PolicyHistoryArgs),
     /// Repeat every recorded decision with a policy, and show where it decides differently
     Backtest(BacktestArgs),
+    /// Push a component to an OCI registry
+    Push(PushArgs),
+    /// Fetch a component from an OCI registry
+    Pull(PullArgs),
+    /// Sign a component, in a file or in a registry
+    Sign(SignArgs),
+    /// Show who signed a component
+    Verify(VerifyArgs),
 }
 
 const POLICY_HELP: &str = "\
@@ -66,19 +87,24 @@ pub struct BuildArgs {
     /// The component to write [default: target/NAME.wasm in the project]
     #[arg(long, value_name = "FILE")]
     pub out: Option<PathBuf>,
+
+    /// Write nothing, and compare this component with what the project builds to; exit status 1 if it was built from other
+    /// sources or with other tools
+    #[arg(long, value_name = "COMPONENT", conflicts_with = "out")]
+    pub check: Option<PathBuf>,
 }
 
 /// Arguments of `policy inspect`.
 #[derive(Debug, Args)]
 pub struct InspectArgs {
-    /// The component [default: the policy that `promote` would use]
+    /// The component [default: the policy of this host]
     pub file: Option<PathBuf>,
 }
 
 /// Arguments of `policy run`.
 #[derive(Debug, Args)]
 pub struct RunArgs {
-    /// The component [default: the policy, or the policies together, that `promote` would use]
+    /// The component [default: the policy, or the policies together, of this host]
     pub file: Option<PathBuf>,
 
     /// The case: a JSON file that follows docs/policy-case.schema.json
@@ -90,7 +116,7 @@ pub struct RunArgs {
 #[derive(Debug, Args)]
 #[command(allow_missing_positional = true)]
 pub struct TestArgs {
-    /// The component [default: the policy, or the policies together, that `promote` would use]
+    /// The component [default: the policy, or the policies together, of this host]
     pub file: Option<PathBuf>,
 
     /// The directory of case files
@@ -100,7 +126,7 @@ pub struct TestArgs {
 /// Arguments of `policy bench`.
 #[derive(Debug, Args)]
 pub struct BenchArgs {
-    /// The component [default: the policy that `promote` would use]
+    /// The component [default: the policy of this host]
     pub file: Option<PathBuf>,
 
     /// The case to decide [default: a promotion over a champion, both with twenty metrics]
@@ -162,12 +188,12 @@ Examples:
 One thing changes at a time: an approval, a setting, the time of the decision, an age, a metric,
 a measured figure or one of its bounds. What depends on it moves along, and the report names it.
 The guards of the host are not part of the question.
-Exit status: 0 whatever the verdict is, 2 error.";
+Exit status: 0 whatever the verdict is; 2, 4 and 5 are errors.";
 
 /// Arguments of `policy compile`.
 #[derive(Debug, Args)]
 pub struct CompileArgs {
-    /// The component [default: the policy that `promote` would use]
+    /// The component [default: the policy of this host]
     pub file: Option<PathBuf>,
 }
 
@@ -178,6 +204,140 @@ pub struct BacktestArgs {
     pub file: Option<PathBuf>,
 
     /// Only decisions since this time: 2026-11-01, 2026-11-01T12:00Z or `3 days ago` (UTC)
+    #[arg(long, value_name = "TIME", value_parser = crate::time::parse_time)]
+    pub since: Option<Timestamp>,
+}
+
+/// Arguments of `policy activate`.
+#[derive(Debug, Args)]
+#[command(after_help = ACTIVATE_HELP)]
+pub struct ActivateArgs {
+    /// The components, as for `--policy`: the first one leads, the others are gates [default: the policies that `--policy`,
+    /// HYDRA_POLICY or hydra.toml name]
+    #[arg(value_name = "FILE")]
+    pub files: Vec<OsString>,
+
+    /// How many people, other than the requester, must approve before another policy takes its place or none is active
+    /// [default: `activation-approvals` in hydra.toml, 0]
+    #[arg(long, value_name = "N")]
+    pub activation_approvals: Option<u32>,
+
+    /// The reason, for the ledger
+    #[arg(long, value_name = "TEXT")]
+    pub reason: Option<String>,
+
+    /// The models.
+    #[command(flatten)]
+    pub scope: ScopeArgs,
+
+    /// Arguments of everything that the ledger records.
+    #[command(flatten)]
+    pub actor: ActorArgs,
+}
+
+const ACTIVATE_HELP: &str = "\
+Examples:
+  hydra-registry policy activate metric-gate.wasm --set metric=auc --reason \"the rules of the risk team\"
+  hydra-registry policy activate --models 'churn-*' --activation-approvals 1
+  hydra-registry policy activate stricter.wasm --dry-run
+
+The components lie in the archive of the ledger; every promotion, rollback and dry run of the model decides by them, with these
+settings and limits, on every host. A host that is configured with another policy is refused.
+Exit status: 0 the policy is active, 1 one of several models refuses it, 2 error.";
+
+/// Arguments of `policy deactivate`.
+#[derive(Debug, Args)]
+#[command(after_help = "Exit status: 0 no policy is active, 1 one of several models refuses it, 2 error.")]
+pub struct DeactivateArgs {
+    /// The reason, for the ledger
+    #[arg(long, value_name = "TEXT")]
+    pub reason: Option<String>,
+
+    /// The models.
+    #[command(flatten)]
+    pub scope: ScopeArgs,
+
+    /// Arguments of everything that the ledger records.
+    #[command(flatten)]
+    pub actor: ActorArgs,
+}
+
+/// Arguments of `policy approve`.
+#[derive(Debug, Args)]
+#[command(after_help = APPROVE_POLICY_HELP)]
+pub struct ApprovePolicyArgs {
+    /// The digest that `policy activate --dry-run` shows, or the components as for `policy activate`
+    #[arg(
+        value_name = "DIGEST|FILE",
+        required_unless_present = "deactivation",
+        conflicts_with = "deactivation"
+    )]
+    pub policies: Vec<OsString>,
+
+    /// Approve that no policy is active any more
+    #[arg(long)]
+    pub deactivation: bool,
+
+    /// With components: the approvals that the policy asks for, as in `policy activate`
+    #[arg(long, value_name = "N")]
+    pub activation_approvals: Option<u32>,
+
+    /// How long the approval lasts, such as 7d or 12h [default: until it is used]
+    #[arg(long, value_name = "TIME", value_parser = crate::time::span)]
+    pub expires: Option<Duration>,
+
+    /// The reason, for the ledger
+    #[arg(long, value_name = "TEXT")]
+    pub reason: Option<String>,
+
+    /// The models.
+    #[command(flatten)]
+    pub scope: ScopeArgs,
+
+    /// Arguments of everything that the ledger records.
+    #[command(flatten)]
+    pub actor: ActorArgs,
+}
+
+const APPROVE_POLICY_HELP: &str = "\
+Examples:
+  hydra-registry policy approve 3f1c… --reason \"reviewed\"
+  hydra-registry policy approve stricter.wasm --set margin=0.01 --expires 7d
+  hydra-registry policy approve --deactivation
+
+A policy that asks for approvals (`activation-approvals`) changes only when so many people, other than the one who requests the
+change, have approved of the new one. An approval ends with its use and when it expires.
+Exit status: 0 approved, 1 one of several models refuses it, 2 error.";
+
+/// The models of a statement about the active policy.
+#[derive(Debug, Args)]
+pub struct ScopeArgs {
+    /// Every model whose name fits this pattern, such as 'churn-*'
+    #[arg(long, value_name = "PATTERN", conflicts_with = "expect_head")]
+    pub models: Option<NamePattern>,
+
+    /// Check and explain, but change nothing
+    #[arg(long)]
+    pub dry_run: bool,
+}
+
+/// Arguments of `policy active`.
+#[derive(Debug, Args)]
+#[command(after_help = "Exit status: 0 a policy is active, 1 none is, 2 error.")]
+pub struct ActiveArgs {
+    /// Every model whose name fits this pattern, such as 'churn-*'
+    #[arg(long, value_name = "PATTERN")]
+    pub models: Option<NamePattern>,
+}
+
+/// Arguments of `policy history`.
+#[derive(Debug, Args)]
+pub struct PolicyHistoryArgs {
+    /// The most entries to show
+    #[arg(long, value_name = "N")]
+    pub limit: Option<usize>,
+
+    /// Only entries since this time: 2026-11-01, 2026-11-01T12:00Z or `3 days ago` (UTC)
     #[arg(long, value_name = "TIME", value_parser = crate::time::parse_time)]
     pub since: Option<Timestamp>,
 }

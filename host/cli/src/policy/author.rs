@@ -1,10 +1,13 @@
 //! `policy new` and `policy build`.
 
+use std::path::Path;
+
 use crate::policy::args::{BuildArgs, NewArgs};
-use crate::policy::report::{BuildReport, NewReport};
+use crate::policy::report::{BuildReport, CheckReport, NewReport};
 use crate::{ExitStatus, Printer};
-use hydra_base::error::{Error, ErrorKind};
-use hydra_policy_kit::{Language, build as build_project, scaffold};
+use hydra_base::error::{Error, ErrorKind, Result};
+use hydra_policy::{Budget, Policy};
+use hydra_policy_kit::{Comparison, Language, build as build_project, scaffold};
 
 /// Creates a project.
 pub fn new(args: &NewArgs, printer: &mut Printer) -> anyhow::Result<ExitStatus> {
@@ -25,10 +28,24 @@ pub fn new(args: &NewArgs, printer: &mut Printer) -> anyhow::Result<ExitStatus> 
 /// Builds a project.
 pub fn build(args: &BuildArgs, printer: &mut Printer) -> anyhow::Result<ExitStatus> {
     let language = Language::of_project(&args.dir)?;
+    let given = args.check.as_ref().map(|path| read(path)).transpose()?;
+    let scratch = given.is_some().then(tempfile::tempdir).transpose()?;
+    let out = scratch.as_ref().map(|scratch| scratch.path().join("built.wasm")).or_else(|| args.out.clone());
     let bar = printer.spinner("building the policy");
-    let built = build_project(&args.dir, args.out.as_deref(), None);
+    let built = build_project(&args.dir, out.as_deref(), None);
     bar.finish_and_clear();
     let path = built?;
+    if let (Some(checked), Some(given)) = (&args.check, given) {
+        let comparison = Comparison::of(&given, &read(&path)?);
+        let report = CheckReport::new(checked, language, &comparison);
+        printer.report(&report, CheckReport::text)?;
+        let is_other = matches!(comparison, Comparison::Different(_));
+        return Ok(if is_other { ExitStatus::Rejected } else { ExitStatus::Done });
+    }
     printer.report(&BuildReport::new(&path, language, path.metadata()?.len()), BuildReport::text)?;
     Ok(ExitStatus::Done)
+}
+
+fn read(component: &Path) -> Result<Vec<u8>> {
+    Policy::read_file(component, None, &Budget::default().with_component_bytes(u64::MAX))
 }

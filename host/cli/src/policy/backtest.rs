@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use futures_util::TryStreamExt as _;
 
 use crate::policy::args::BacktestArgs;
-use crate::policy::{load, load_panel};
+use crate::policy::{load, with_progress};
 use crate::report::BacktestReport;
 use crate::{ExitStatus, Printer, Settings};
 use hydra_lifecycle::backtest::Backtest;
@@ -18,16 +18,17 @@ pub async fn run(
     settings: &Settings,
     printer: &mut Printer,
 ) -> anyhow::Result<ExitStatus> {
+    let options = settings.options.clone().with_quoted_panics();
+    let registry = ModelRegistry::connect(options.clone()).await?;
     let panel = match &args.file {
         Some(file) => {
             let policy = load(Some(file), settings, printer).await?;
             let own_settings = settings_for(&policy, settings, printer);
             Panel::alone(policy, own_settings)
         }
-        None => load_panel(settings, printer).await?,
+        None => with_progress(&options, printer, Box::pin(registry.policies_to_compare())).await?,
     };
     panel.check_settings()?;
-    let registry = ModelRegistry::connect(settings.options.clone()).await?;
     let mut report = BacktestReport::new(registry.model(), &panel);
     match registry.existing_ledger().await? {
         None => printer.note(format!("{} has no recorded decisions yet", registry.model())),

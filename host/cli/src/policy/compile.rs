@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::pin::pin;
 use std::time::{Duration, Instant};
 
+use schemars::JsonSchema;
 use serde::Serialize;
 use tokio::time::timeout;
 
@@ -55,8 +56,8 @@ pub async fn run(
 }
 
 /// `policy compile`.
-#[derive(Debug, Serialize)]
-struct CompileReport {
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct CompileReport {
     /// `hydra-registry/policy-compile/1`.
     schema: &'static str,
     /// The policies, the leader first.
@@ -70,11 +71,12 @@ struct CompileReport {
 }
 
 /// A compiled policy.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 struct Compiled {
     /// The policy's name and version.
     policy: String,
     /// The SHA-256 of the component.
+    #[schemars(with = "String")]
     sha256: Sha256,
     /// The component's size.
     bytes: usize,

@@ -1,13 +1,17 @@
 //! `policy …`: the commands for authors of policies.
 
+mod activate;
 mod args;
 mod author;
 mod backtest;
-mod compile;
+pub(crate) mod compile;
 mod decide;
 mod inspect;
-mod report;
-mod what_if;
+pub(crate) mod report;
+pub(crate) mod sharing;
+pub(crate) mod signing;
+mod trust_args;
+pub(crate) mod what_if;
 
 use std::path::{Path, PathBuf};
 
@@ -17,6 +21,8 @@ use hydra_policy::Policy;
 use hydra_registry::{OpenOptions, Panel, PolicySource};
 
 pub use args::PolicyCommand;
+pub use signing::model;
+pub use trust_args::ModelCommand;
 
 /// Larger components contain an interpreter, and take seconds to compile.
 const LARGE_COMPONENT_BYTES: u64 = 1 << 20;
@@ -36,7 +42,16 @@ pub async fn run(
         PolicyCommand::Bench(args) => decide::bench(args, settings, printer).await,
         PolicyCommand::WhatIf(args) => what_if::run(args, settings, printer).await,
         PolicyCommand::Compile(args) => compile::run(args, settings, printer).await,
+        PolicyCommand::Activate(args) => activate::activate(args, settings, printer).await,
+        PolicyCommand::Deactivate(args) => activate::deactivate(args, settings, printer).await,
+        PolicyCommand::Approve(args) => activate::approve(args, settings, printer).await,
+        PolicyCommand::Active(args) => activate::active(args, settings, printer).await,
+        PolicyCommand::History(args) => activate::history(args, settings, printer).await,
         PolicyCommand::Backtest(args) => backtest::run(args, settings, printer).await,
+        PolicyCommand::Push(args) => sharing::push(args, settings, printer).await,
+        PolicyCommand::Pull(args) => sharing::pull(args, settings, printer).await,
+        PolicyCommand::Sign(args) => signing::sign(args, settings, printer).await,
+        PolicyCommand::Verify(args) => signing::verify(args, settings, printer).await,
     }
 }
 
@@ -94,7 +109,7 @@ async fn with_progress<T>(
 fn policy_options(file: Option<&Path>, settings: &Settings) -> OpenOptions {
     let options = settings.options.clone();
     match file {
-        Some(file) => options.with_policy(PolicySource::File(file.to_owned())),
+        Some(file) => options.with_policy(PolicySource::from(file.to_owned())),
         None => options,
     }
 }

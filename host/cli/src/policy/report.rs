@@ -5,17 +5,19 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::report::AnswerReport;
+use crate::report::schema;
 use hydra_base::Sha256;
 use hydra_base::aliases::AliasMove;
 use hydra_lifecycle::panel::Answer;
 use hydra_policy::{Budget, Decision, INTERFACE, Policy, Setting, VerdictKind};
-use hydra_policy_kit::{CaseFile, CaseOutcome, Language};
+use hydra_policy_kit::{BuildInfo, CaseFile, CaseOutcome, Comparison, Language};
 
 /// `policy new`.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub struct NewReport {
     /// `hydra-registry/policy-new/1`.
     pub schema: &'static str,
@@ -56,7 +58,7 @@ impl NewReport {
 }
 
 /// `policy build`.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub struct BuildReport {
     /// `hydra-registry/policy-build/1`.
     pub schema: &'static str,
@@ -86,8 +88,53 @@ impl BuildReport {
     }
 }
 
+/// `policy build --check`.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct CheckReport {
+    /// `hydra-registry/policy-build-check/1`.
+    pub schema: &'static str,
+    /// The component that was compared.
+    pub path: PathBuf,
+    /// The project's language.
+    pub language: String,
+    /// `identical`, `same-sources` or `different`.
+    pub outcome: &'static str,
+    /// What differs, in words.
+    pub differences: Vec<String>,
+}
+
+impl CheckReport {
+    /// Reports a comparison.
+    pub fn new(path: &Path, language: Language, comparison: &Comparison) -> Self {
+        let (outcome, differences) = match comparison {
+            Comparison::Identical => ("identical", Vec::new()),
+            Comparison::SameSources => ("same-sources", Vec::new()),
+            Comparison::Different(differences) => ("different", differences.clone()),
+            _ => ("different", Vec::new()),
+        };
+        let schema = "hydra-registry/policy-build-check/1";
+        Self { schema, path: path.to_owned(), language: language.to_string(), outcome, differences }
+    }
+
+    /// For people.
+    pub fn text(&self) -> String {
+        let path = self.path.display();
+        match self.outcome {
+            "identical" => format!("{path} is what the project builds to, byte for byte"),
+            "same-sources" => format!(
+                "{path} says that it was built from the same sources with the same tools, and its bytes differ\n  \
+                 this shows less than equal bytes: a component can say anything"
+            ),
+            _ => {
+                let lines = self.differences.iter().map(|difference| format!("\n  {difference}"));
+                format!("{path} is not what the project builds to{}", lines.collect::<String>())
+            }
+        }
+    }
+}
+
 /// `policy inspect`.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub struct InspectReport {
     /// `hydra-registry/policy-inspect/1`.
     pub schema: &'static str,
@@ -98,6 +145,7 @@ pub struct InspectReport {
     /// A summary of its rules.
     pub summary: String,
     /// The SHA-256 of the component.
+    #[schemars(with = "String")]
     pub sha256: Sha256,
     /// The component's size.
     pub bytes: usize,
@@ -110,7 +158,11 @@ pub struct InspectReport {
     /// The settings that it declares.
     pub settings: Vec<Setting>,
     /// The limits of each decision, as configured.
+    #[schemars(with = "schema::Limits")]
     pub budget: Budget,
+    /// What it says that it was built from and with.
+    #[schemars(with = "Option<schema::Build>")]
+    pub build: Option<BuildInfo>,
 }
 
 impl InspectReport {
@@ -129,6 +181,7 @@ impl InspectReport {
             functions: policy.summary().functions,
             settings: descriptor.settings.clone(),
             budget: policy.budget().clone(),
+            build: BuildInfo::in_component(policy.bytes()),
         }
     }
 
@@ -138,6 +191,11 @@ impl InspectReport {
         let _ = writeln!(text, "  sha256     {}", self.sha256);
         let _ = writeln!(text, "  size       {} bytes, {} functions", self.bytes, self.functions);
         let _ = writeln!(text, "  interface  {}", self.interface);
+        if let Some(BuildInfo { tools, sources, .. }) = &self.build {
+            let tools = tools.iter().map(|(name, version)| format!("{name} {version}")).collect::<Vec<_>>();
+            let _ =
+                writeln!(text, "  built      with {} from {sources}, by its own account", tools.join(", "));
+        }
         let _ = writeln!(text, "  imports    nothing");
         let _ = writeln!(text, "settings{}", if self.settings.is_empty() { ": none" } else { "" });
         for setting in &self.settings {
@@ -152,7 +210,7 @@ impl InspectReport {
 }
 
 /// `policy run`.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub struct RunReport {
     /// `hydra-registry/policy-run/1`.
     pub schema: &'static str,
@@ -164,6 +222,7 @@ pub struct RunReport {
     pub explanation: String,
     /// The alias moves that it proposes.
     #[serde(serialize_with = "hydra_policy::alias_moves::serialize")]
+    #[schemars(with = "Vec<schema::MoveOfAlias>")]
     pub moves: Vec<AliasMove>,
     /// The fuel used.
     pub fuel: u64,
@@ -210,7 +269,7 @@ impl RunReport {
 }
 
 /// `policy test`.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub struct TestReport {
     /// `hydra-registry/policy-test/1`.
     pub schema: &'static str,
@@ -225,7 +284,7 @@ pub struct TestReport {
 }
 
 /// A case of `policy test`.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub struct CaseReport {
     /// The file's name without extension.
     pub name: String,
@@ -270,7 +329,7 @@ impl TestReport {
 }
 
 /// `policy bench`.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub struct BenchReport {
     /// `hydra-registry/policy-bench/1`.
     pub schema: &'static str,

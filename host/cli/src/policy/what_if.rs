@@ -1,17 +1,20 @@
 //! `policy what-if`: which single change of the evidence flips a verdict.
 
-mod report;
+pub(crate) mod report;
+
+use std::collections::BTreeMap;
 
 use crate::policy::args::WhatIfArgs;
 use crate::policy::backtest::settings_for;
-use crate::policy::{decide, load_quoting_panics};
+use crate::policy::{decide, load_quoting_panics, with_progress};
 use crate::{ExitStatus, Printer, Settings};
 use hydra_base::blocking;
+use hydra_base::error::ErrorKind;
 use hydra_lifecycle::ledger::no_entry;
 use hydra_lifecycle::recording::deciding_policy;
 use hydra_policy::{Input, Policy};
 use hydra_policy_kit::{Effort, what_if};
-use hydra_registry::{ModelRegistry, PolicySource, Target};
+use hydra_registry::{ModelRegistry, PanelOptions, PanelPolicy, PolicySource, Target};
 use report::WhatIfReport;
 
 /// A question, and the policy that is asked.
@@ -55,9 +58,18 @@ pub async fn run(
 
 /// A request that has not been made.
 async fn request(args: &WhatIfArgs, settings: &Settings, printer: &Printer) -> anyhow::Result<Question> {
-    let policy = load_quoting_panics(args.file.as_deref(), settings, printer).await?;
-    let options = settings.acting_as(&args.actor).with_policy(PolicySource::Loaded(policy.clone()));
-    let registry = ModelRegistry::connect(options).await?;
+    let own = settings.acting_as(&args.actor).with_quoted_panics();
+    let (policy, given) = match &args.file {
+        Some(file) => (load_quoting_panics(Some(file), settings, printer).await?, BTreeMap::new()),
+        None => {
+            let registry = ModelRegistry::connect(own.clone()).await?;
+            let panel = with_progress(&own, printer, Box::pin(registry.policies_to_compare())).await?;
+            let member = panel.only()?;
+            (member.policy.clone(), member.settings.clone())
+        }
+    };
+    let asked = PanelPolicy::new(PolicySource::Loaded(policy.clone())).with_settings(given);
+    let registry = ModelRegistry::connect(own.with_panel(PanelOptions::led_by(asked))).await?;
     let mut request = match (args.rollback, args.version) {
         (true, version) => registry.rollback(version.map_or(Target::PolicyChoice, Target::Version)),
         (false, version) => registry.promote(version.map_or(Target::Candidate, Target::Version)),
@@ -66,7 +78,14 @@ async fn request(args: &WhatIfArgs, settings: &Settings, printer: &Printer) -> a
         request = request.reason(reason);
     }
     let source = format!("the registered model {}", registry.model());
-    Ok(Question { source, input: request.question().await?, policy })
+    let input = match request.clone().question().await {
+        // Nothing is recorded: another policy than the active one may be asked.
+        Err(error) if error.kind() == ErrorKind::InactivePolicy => {
+            request.override_policy().question().await?
+        }
+        input => input?,
+    };
+    Ok(Question { source, input, policy })
 }
 
 /// A recorded decision, by the policy that made it or by the named one.

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::{MemberReport, panel_label, time};
@@ -14,7 +15,7 @@ use hydra_lifecycle::panel::Panel;
 use hydra_policy::VerdictKind;
 
 /// One decision of `policy backtest` with a different result.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub struct ComparisonReport {
     /// The entry of the decision.
     pub sequence: u64,
@@ -23,6 +24,7 @@ pub struct ComparisonReport {
     /// `promote` or `rollback`.
     pub operation: String,
     /// The version that it was about.
+    #[schemars(with = "Option<u64>")]
     pub target: Option<Version>,
     /// The recorded verdict.
     pub recorded: VerdictKind,
@@ -64,7 +66,7 @@ impl ComparisonReport {
 }
 
 /// `policy backtest`.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub struct BacktestReport {
     /// `hydra-registry/backtest/1`.
     pub schema: &'static str,
@@ -73,6 +75,7 @@ pub struct BacktestReport {
     /// The policy under test.
     pub policy: String,
     /// Its SHA-256; that of the leader, if several policies are tested together.
+    #[schemars(with = "String")]
     pub sha256: Sha256,
     /// The policies, if several are tested together.
     pub panel: Vec<MemberReport>,

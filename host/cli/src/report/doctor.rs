@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::again::Again;
@@ -10,7 +11,7 @@ use hydra_base::text::printable;
 use hydra_lifecycle::doctor::Finding;
 
 /// `doctor`.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub struct DoctorReport {
     /// `hydra-registry/doctor/1`.
     pub schema: &'static str,
@@ -23,7 +24,7 @@ pub struct DoctorReport {
 }
 
 /// One finding with its remedy.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub struct FindingReport {
     /// The kind of the finding.
     pub code: &'static str,
@@ -83,7 +84,7 @@ impl DoctorReport {
 }
 
 /// `doctor --models`.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub struct DoctorsReport {
     /// `hydra-registry/doctor-models/1`.
     pub schema: &'static str,

@@ -1,7 +1,9 @@
 //! The evaluations behind a decision, in the reports of decisions and of their entries.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
+use super::schema;
 use super::time;
 use hydra_base::text::printable;
 use hydra_base::{Sha256, Timestamp};
@@ -9,11 +11,12 @@ use hydra_lifecycle::evaluations::{EvaluationFlaw, LeftOut, UsedEvaluation};
 use hydra_lifecycle::ledger::entry::EvaluationNote;
 
 /// An evaluation that the policy received.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub struct UsedReport {
     /// The name of the dataset.
     pub dataset: String,
     /// The SHA-256 of the document.
+    #[schemars(with = "String")]
     pub sha256: Sha256,
     /// When the measurement ended.
     pub measured_at: String,
@@ -45,13 +48,15 @@ impl UsedReport {
 }
 
 /// An evaluation that the policy did not receive.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub struct LeftOutReport {
     /// The name of the dataset.
     pub dataset: String,
     /// The SHA-256 that the document should have, if the tag says.
+    #[schemars(with = "Option<String>")]
     pub sha256: Option<Sha256>,
     /// What is wrong.
+    #[schemars(with = "schema::FlawName")]
     pub flaw: EvaluationFlaw,
     /// What is wrong, in words.
     pub why: String,

@@ -2,11 +2,14 @@
 
 use std::fmt::Write as _;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::evaluations::note_text;
+use super::schema;
 use super::{AnswerReport, ChangeReport, time};
+use crate::printer::View;
 use hydra_base::aliases::AliasState;
 use hydra_base::error::Result;
 use hydra_base::names::{Alias, ModelName, Version};
@@ -21,7 +24,7 @@ use hydra_lifecycle::ledger::verify::Verified;
 use hydra_policy::VerdictKind;
 
 /// One entry of `history`.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub struct EntryReport {
     /// `hydra-registry/entry/1`.
     pub schema: &'static str,
@@ -35,6 +38,7 @@ pub struct EntryReport {
     /// ledger itself: `genesis`, `external`, `aborted`, `reassert`, `checkpoint`.
     pub operation: String,
     /// The version that it is about.
+    #[schemars(with = "Option<u64>")]
     pub target: Option<Version>,
     /// The verdict; `None` for an entry of the ledger itself.
     pub verdict: Option<VerdictKind>,
@@ -43,6 +47,7 @@ pub struct EntryReport {
     /// The aliases that it moves.
     pub changes: Vec<ChangeReport>,
     /// The versions that it puts in quarantine.
+    #[schemars(with = "Vec<u64>")]
     pub quarantined: Vec<Version>,
     /// When an approval ends.
     pub expires: Option<String>,
@@ -65,7 +70,13 @@ pub struct EntryReport {
     /// The requester's reason.
     pub reason: Option<String>,
     /// The policy that decided, or that leads the policies that decided.
+    #[schemars(with = "Option<schema::Identity>")]
     pub policy: Option<PolicyIdentity>,
+    /// The SHA-256 of the document of the policy that it makes the active one, or approves as such.
+    #[schemars(with = "Option<String>")]
+    pub policy_document: Option<Sha256>,
+    /// How many approvals that policy asks for before it changes; none in other entries.
+    pub activation_approvals: Option<u32>,
     /// The answers of all policies, if several decided together.
     pub panel: Vec<AnswerReport>,
     /// Why the archived answers cannot be shown in full.
@@ -73,6 +84,7 @@ pub struct EntryReport {
     /// The instructions that the decision used; those of the leader, if several policies decided.
     pub fuel: Option<u64>,
     /// The evaluations that the host found: those that it left out have a flaw, the policy received the others.
+    #[schemars(with = "Vec<schema::Note>")]
     pub evaluations: Vec<EvaluationNote>,
     /// The number of evaluations that the entry had no room for.
     pub more_evaluations: u32,
@@ -95,6 +107,8 @@ impl EntryReport {
         let entry = &record.entry;
         let decided = entry.decided.as_ref();
         let (panel, panel_flaw) = panel_of(decided, answers);
+        let (activation, expires) =
+            (entry.activation.as_ref(), entry.subject.as_ref().and_then(|subject| subject.expires));
         Self {
             schema: "hydra-registry/entry/1",
             model: model.to_string(),
@@ -106,7 +120,7 @@ impl EntryReport {
             fate: fate_text(fate),
             changes: changes(entry),
             quarantined: entry.quarantined().into_iter().collect(),
-            expires: entry.subject.as_ref().and_then(|subject| subject.expires).map(time),
+            expires: expires.or_else(|| activation?.expires).map(time),
             own: entry.subject.as_ref().is_some_and(|subject| subject.own),
             model_sha256: decided
                 .and_then(|decided| decided.model_sha256.clone())
@@ -119,6 +133,10 @@ impl EntryReport {
             clock_difference_ms: entry.clock_ms,
             reason: entry.reason.clone(),
             policy: decided.map(|decided| decided.policy.clone()),
+            policy_document: activation
+                .map(|activation| activation.panel_sha256)
+                .filter(|sha256| *sha256 != Sha256::NONE),
+            activation_approvals: activation.map(|activation| activation.approvals),
             panel,
             panel_flaw,
             fuel: decided.map(|decided| decided.usage.fuel),
@@ -131,8 +149,8 @@ impl EntryReport {
 
     /// For people: a headline and the details.
     #[must_use]
-    pub fn text(&self) -> String {
-        let mut text = format!("{:>5}  {}  {}", self.sequence, self.at, self.operation);
+    pub fn text(&self, view: &View) -> String {
+        let mut text = format!("{:>5}  {}  {}", self.sequence, view.time(&self.at), self.operation);
         // Writing to a string cannot fail.
         let _ = self.target.map(|version| write!(text, " version {version}"));
         let _ = self.verdict.map(|verdict| write!(text, ": {}", past(verdict)));
@@ -207,7 +225,7 @@ impl ChangeReport {
 }
 
 /// One line of `history export`: an entry as stored, or the description of a number without one.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub struct ExportReport {
     /// `hydra-registry/ledger-export/1`.
     pub schema: &'static str,
@@ -221,12 +239,14 @@ pub struct ExportReport {
     pub created_at: Option<String>,
     /// The SHA-256 of the entry's text.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>")]
     pub sha256: Option<Sha256>,
     /// The reason why this release cannot read it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub flaw: Option<String>,
     /// The entry.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<schema::LedgerEntry>")]
     pub entry: Option<Entry>,
 }
 
@@ -259,7 +279,7 @@ impl ExportReport {
 }
 
 /// `history verify`.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub struct VerifyReport {
     /// `hydra-registry/verify/1`.
     pub schema: &'static str,
@@ -274,10 +294,15 @@ pub struct VerifyReport {
     /// The number of decisions that were repeated with the same result.
     pub rerun: u64,
     /// Damage that a checkpoint bridges.
+    #[schemars(with = "Vec<schema::FlawOfEntry>")]
     pub bridged: Vec<Value>,
     /// What speaks against the times of entries, beyond the tolerance of clocks.
+    #[schemars(with = "Vec<schema::FlawOfEntry>")]
     pub clocks: Vec<Value>,
+    /// Decisions that set the active policy aside, on record.
+    pub set_aside: Vec<Value>,
     /// The problems.
+    #[schemars(with = "Vec<schema::FlawOfEntry>")]
     pub flaws: Vec<Value>,
 }
 
@@ -296,6 +321,7 @@ impl VerifyReport {
             rerun: verified.rerun,
             bridged: verified.bridged.iter().map(flaw).collect(),
             clocks: verified.clocks.iter().map(flaw).collect(),
+            set_aside: verified.set_aside.iter().map(flaw).collect(),
             flaws: verified.flaws.iter().map(flaw).collect(),
         }
     }
@@ -311,10 +337,11 @@ impl VerifyReport {
         for flaw in &self.bridged {
             let _ = writeln!(text, "  entry {}, bridged by a checkpoint: {}", flaw["entry"], what(flaw));
         }
-        for flaw in self.clocks.iter().chain(&self.flaws) {
+        for flaw in self.set_aside.iter().chain(&self.clocks).chain(&self.flaws) {
             let _ = writeln!(text, "  entry {}: {}", flaw["entry"], what(flaw));
         }
-        text += if self.sound && self.bridged.is_empty() && self.clocks.is_empty() {
+        let remarks = [&self.bridged, &self.clocks, &self.set_aside];
+        text += if self.sound && remarks.iter().all(|remarks| remarks.is_empty()) {
             "no problems found"
         } else if self.sound {
             "the entries stand"
@@ -326,7 +353,7 @@ impl VerifyReport {
 }
 
 /// `history export --head`.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub struct HeadReport {
     /// `hydra-registry/ledger-head/1`.
     pub schema: &'static str,
@@ -339,6 +366,7 @@ pub struct HeadReport {
     /// The number of its newest entry.
     pub number: u64,
     /// The SHA-256 of that entry's text.
+    #[schemars(with = "String")]
     pub sha256: Sha256,
 }
 
@@ -364,7 +392,7 @@ impl HeadReport {
 }
 
 /// `champion --as-of`.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub struct AsOfReport {
     /// `hydra-registry/champion-as-of/1`.
     pub schema: &'static str,
@@ -373,8 +401,10 @@ pub struct AsOfReport {
     /// The requested time.
     pub as_of: String,
     /// The champion at that time.
+    #[schemars(with = "Option<u64>")]
     pub version: Option<Version>,
     /// The archived version at that time.
+    #[schemars(with = "Option<u64>")]
     pub archived: Option<Version>,
     /// The number of the entry with this state.
     pub sequence: u64,
@@ -460,7 +490,7 @@ fn changes(entry: &Entry) -> Vec<ChangeReport> {
     changes
 }
 
-fn fate_text(fate: Fate) -> &'static str {
+pub(super) fn fate_text(fate: Fate) -> &'static str {
     match fate {
         Fate::Done => "done",
         Fate::Aborted => "aborted",
@@ -468,7 +498,7 @@ fn fate_text(fate: Fate) -> &'static str {
     }
 }
 
-fn past(verdict: VerdictKind) -> &'static str {
+pub(super) fn past(verdict: VerdictKind) -> &'static str {
     match verdict {
         VerdictKind::Approve => "approved",
         VerdictKind::Reject => "rejected",

@@ -3,11 +3,23 @@
 //! Versions are numbers, times are RFC 3339 in UTC, and metrics that JSON cannot represent (NaN, infinities) are
 //! strings.
 
+mod about;
+mod activation;
 mod backtest;
+mod compare;
+mod copy;
+mod diff;
 mod doctor;
 mod evaluations;
+mod evidence;
 mod ledger;
+mod listed;
+mod message;
+mod notify;
+mod number;
 mod panel;
+mod prometheus;
+pub(crate) mod schema;
 mod show;
 mod statement;
 mod status;
@@ -16,45 +28,65 @@ mod version;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
+use schemars::JsonSchema;
 use serde::{Serialize, Serializer};
 
+use crate::printer::View;
+use crate::table::fitted;
 use hydra_base::names::{ModelName, Version};
 use hydra_base::text::printable;
 use hydra_base::{PolicyIdentity, Sha256, Timestamp};
 use hydra_lifecycle::model_facts::ModelChange;
+use hydra_policy::OverrideKind;
 use hydra_registry::{ChampionInfo, LoggedCandidate, Outcome, Transition, VersionInfo};
 
+pub use about::{ApprovalReport, DecisionReport, VersionFigureReport};
+pub use activation::{ActiveMemberReport, ActivePolicyReport, PolicyApprovalReport, PolicyStatementReport};
 pub(crate) use backtest::BacktestReport;
+pub use compare::{FigureReport, MeasuredReport, RowReport};
+pub(crate) use compare::{Side, bounds};
+pub use copy::{CopyReport, OriginReport};
+pub(crate) use diff::measured;
+pub use diff::{DiffReport, ImportanceReport};
 pub(crate) use doctor::DoctorsReport;
 pub use doctor::{DoctorReport, FindingReport};
 pub use evaluations::{LeftOutReport, UsedReport};
 pub use ledger::{AsOfReport, EntryReport};
 pub(crate) use ledger::{ExportReport, HeadReport, VerifyReport};
+pub(crate) use listed::ListedReport;
+pub use message::{ErrorReport, NoteReport};
+pub use notify::{DeliveredReport, NotifyReport};
+pub(crate) use number::{figure, number, signed};
 pub use panel::AnswerReport;
 pub(crate) use panel::{MemberReport, panel_label};
-pub(crate) use show::step_text;
+pub(crate) use prometheus::metrics as prometheus_metrics;
+pub(crate) use show::EntryDetailsReport;
 pub use statement::StatementReport;
 pub use status::{ModelStatusReport, StatusReport};
 pub(crate) use version::DownloadReport;
 pub use version::{ModelFileReport, ModelVersionReport};
 
 /// `log-candidate`.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub struct CandidateReport {
     /// `hydra-registry/candidate/1`.
     pub schema: &'static str,
     /// The registered model.
     pub model: String,
     /// The version.
+    #[schemars(with = "u64")]
     pub version: Version,
     /// The run.
     pub run_id: String,
     /// The SHA-256 of the model file.
+    #[schemars(with = "String")]
     pub sha256: Sha256,
     /// The version that was the candidate until now.
+    #[schemars(with = "Option<u64>")]
     pub replaced: Option<Version>,
     /// The metrics logged.
     #[serde(serialize_with = "metrics")]
+    #[schemars(with = "BTreeMap<String, hydra_policy::Float>")]
     pub metrics: BTreeMap<String, f64>,
 }
 
@@ -87,13 +119,14 @@ impl CandidateReport {
 }
 
 /// `champion`.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub struct ChampionReport {
     /// `hydra-registry/champion/1`.
     pub schema: &'static str,
     /// The registered model.
     pub model: String,
     /// The version.
+    #[schemars(with = "u64")]
     pub version: Version,
     /// The run that logged it.
     pub run_id: Option<String>,
@@ -101,6 +134,7 @@ pub struct ChampionReport {
     pub created_at: String,
     /// The run's metrics.
     #[serde(serialize_with = "metrics")]
+    #[schemars(with = "BTreeMap<String, hydra_policy::Float>")]
     pub metrics: BTreeMap<String, f64>,
     /// The run's tags.
     pub tags: BTreeMap<String, String>,
@@ -145,11 +179,12 @@ impl ChampionReport {
 }
 
 /// One line of `list`.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub struct VersionReport {
     /// `hydra-registry/version/1`.
     pub schema: &'static str,
     /// The version.
+    #[schemars(with = "u64")]
     pub version: Version,
     /// The run that logged it.
     pub run_id: Option<String>,
@@ -177,10 +212,15 @@ impl From<VersionInfo> for VersionReport {
 impl VersionReport {
     /// For people: one row.
     #[must_use]
-    pub fn text(&self) -> String {
+    pub fn text(&self, view: &View) -> String {
         let run = self.run_id.as_deref().unwrap_or("-");
-        let aliases = self.aliases.join(", ");
-        let row = format!("{:>7}  {}  {run:32}  {aliases}", self.version, self.created_at);
+        let row = version_row(
+            view,
+            &self.version.to_string(),
+            &view.time(&self.created_at),
+            run,
+            &self.aliases.join(", "),
+        );
         match &self.quarantine {
             Some(quarantine) => format!("{row}\n         in quarantine since {}", printable(quarantine)),
             None => row,
@@ -189,13 +229,29 @@ impl VersionReport {
 
     /// The heading above the rows.
     #[must_use]
-    pub fn heading() -> String {
-        format!("{:>7}  {:24}  {:32}  aliases", "version", "created", "run")
+    pub fn heading(view: &View) -> String {
+        version_row(view, "version", "created", "run", "aliases")
+    }
+}
+
+/// A row of `list`. The columns are narrower in a narrow terminal, because rows are printed before the next ones are known.
+fn version_row(view: &View, version: &str, created: &str, run: &str, aliases: &str) -> String {
+    let (created_width, run_width) = match view.width {
+        Some(..80) => (14, 8),
+        Some(80..100) => (24, 12),
+        _ => (24, 32),
+    };
+    let row = |created: &str, run: &str| {
+        format!("{version:>7}  {created:created_width$}  {run:run_width$}  {aliases}")
+    };
+    match view.width {
+        Some(width) => fitted(&row(&fitted(created, created_width), &fitted(run, run_width)), width),
+        None => row(created, run),
     }
 }
 
 /// `promote` and `rollback`.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub struct TransitionReport {
     /// `hydra-registry/transition/1`.
     pub schema: &'static str,
@@ -204,17 +260,25 @@ pub struct TransitionReport {
     /// `promote` or `rollback`.
     pub operation: String,
     /// The version that it is about.
+    #[schemars(with = "Option<u64>")]
     pub target: Option<Version>,
     /// The outcome.
+    #[schemars(with = "schema::OutcomeName")]
     pub outcome: Outcome,
     /// The explanation.
     pub explanation: String,
     /// The managed aliases that changed or, in a dry run, would change.
     pub changes: Vec<ChangeReport>,
     /// The versions that it puts in quarantine, or with a dry run would put there.
+    #[schemars(with = "Vec<u64>")]
     pub quarantined: Vec<Version>,
     /// The policy that decided, or that leads the policies that decided.
+    #[schemars(with = "Option<schema::Identity>")]
     pub policy: Option<PolicyIdentity>,
+    /// The SHA-256 of the document of the policy that is active for the model; none if no policy is. It decided, unless `overrides`
+    /// has `inactive-policy`.
+    #[schemars(with = "Option<String>")]
+    pub active_policy: Option<Sha256>,
     /// The answers of all policies, if several decided together.
     pub panel: Vec<AnswerReport>,
     /// The instructions that the decision used; those of the leader, if several policies decided.
@@ -228,6 +292,7 @@ pub struct TransitionReport {
     /// The rules of the host that the request set aside.
     pub overrides: Vec<String>,
     /// What changes for the users of the predictions.
+    #[schemars(with = "Vec<schema::ChangeOfModel>")]
     pub model_changes: Vec<ModelChange>,
     /// The SHA-256 of the model file of the version, as found in the store.
     pub model_sha256: Option<String>,
@@ -242,13 +307,15 @@ pub struct TransitionReport {
 }
 
 /// One alias that changed.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub struct ChangeReport {
     /// The alias.
     pub alias: String,
     /// The version before.
+    #[schemars(with = "Option<u64>")]
     pub from: Option<Version>,
     /// The version after.
+    #[schemars(with = "Option<u64>")]
     pub to: Option<Version>,
 }
 
@@ -264,6 +331,7 @@ impl From<&Transition> for TransitionReport {
             changes: ChangeReport::between(&transition.before, &transition.after),
             quarantined: transition.quarantined.iter().copied().collect(),
             policy: transition.policy.clone(),
+            active_policy: transition.active_policy,
             panel: AnswerReport::all(&transition.panel),
             fuel: transition.fuel,
             actor: transition.actor.clone(),
@@ -291,6 +359,20 @@ impl TransitionReport {
         let overrides = overrides.map(|rule| format!("set aside, on record: {rule}"));
         let left_out = self.evaluations_left_out.iter().map(|left_out| printable(&left_out.warning));
         changes.chain(overrides).chain(left_out).collect()
+    }
+
+    fn active_text(&self) -> String {
+        match &self.active_policy {
+            None if self.overrides.contains(&OverrideKind::InactivePolicy.to_string()) => {
+                "none by the ledger, and one by a tag of the model, which the request sets aside".to_owned()
+            }
+            None => "none: this host chose the policy; `hydra-registry policy activate` makes one that of every host"
+                .to_owned(),
+            Some(active) if self.overrides.contains(&OverrideKind::InactivePolicy.to_string()) => {
+                format!("{active}, which the request sets aside")
+            }
+            Some(active) => format!("{active}, which decided"),
+        }
     }
 
     /// For people: the outcome, the version, the policy and the next step.
@@ -338,6 +420,7 @@ impl TransitionReport {
         if let Some(policy) = &self.policy {
             let policy = printable(&policy.to_string());
             let _ = writeln!(text, "  policy  {policy}, {} instructions", self.fuel);
+            let _ = writeln!(text, "  active  {}", self.active_text());
         }
         if let Some(sequence) = self.sequence {
             let _ = writeln!(text, "  ledger  entry {sequence}");
@@ -369,10 +452,10 @@ pub(crate) fn metrics<S: Serializer>(
     metrics: &BTreeMap<String, f64>,
     serializer: S,
 ) -> Result<S::Ok, S::Error> {
-    serializer.collect_map(metrics.iter().map(|(key, value)| (key, number(*value))))
+    serializer.collect_map(metrics.iter().map(|(key, value)| (key, json_number(*value))))
 }
 
-fn number(value: f64) -> serde_json::Value {
+pub(crate) fn json_number(value: f64) -> serde_json::Value {
     match serde_json::Number::from_f64(value) {
         Some(number) => number.into(),
         None if value.is_nan() => "NaN".into(),

@@ -1,7 +1,9 @@
 //! The answers of policies that decided together, in the reports of several commands.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
+use super::schema;
 use hydra_base::text::printable;
 use hydra_base::{PolicyIdentity, Sha256};
 use hydra_lifecycle::ledger::entry::{PanelAnswer, PanelVerdict};
@@ -9,13 +11,14 @@ use hydra_lifecycle::panel::{Answer, Panel, deciding};
 use hydra_policy::PanelRole;
 
 /// A policy of a panel.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub struct MemberReport {
     /// Its name in the panel.
     pub name: String,
     /// Its part.
     pub mode: PanelRole,
     /// The policy.
+    #[schemars(with = "schema::Identity")]
     pub policy: PolicyIdentity,
 }
 
@@ -34,19 +37,22 @@ impl MemberReport {
 }
 
 /// What one policy of a panel answered.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct AnswerReport {
     /// Its part.
     pub mode: PanelRole,
     /// The SHA-256 of its component.
+    #[schemars(with = "String")]
     pub sha256: Sha256,
     /// Its verdict.
+    #[schemars(with = "schema::AnswerName")]
     pub verdict: PanelVerdict,
     /// Whether its verdict is the one that decided.
     pub decides: bool,
     /// Its name in the panel; `None` if the archived answers could not be read, as in the fields below.
     pub name: Option<String>,
     /// The policy.
+    #[schemars(with = "Option<schema::Identity>")]
     pub policy: Option<PolicyIdentity>,
     /// Why; the message of the error of a monitor that failed.
     pub explanation: Option<String>,

@@ -1,32 +1,87 @@
-//! The text of `history show`; its JSON form is that of a line of `history export`.
+//! `history show`: one entry whole.
 
 use std::fmt::Write as _;
 
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use super::evidence::evidence_text;
 use super::ledger::{EntryReport, ExportReport};
+use super::panel::AnswerReport;
+use crate::printer::View;
 use hydra_base::Result;
 use hydra_base::names::ModelName;
 use hydra_base::text::printable;
 use hydra_lifecycle::ledger::chain::Record;
 use hydra_lifecycle::ledger::decision::DecisionDocument;
 use hydra_lifecycle::ledger::history::{Fate, Step};
+use hydra_policy::Input;
 
-/// One number of the ledger, for people: as `history` shows it with the `answers` of a panel, and with what only programs need
-/// otherwise.
-pub fn step_text(model: &ModelName, step: &Step, answers: Result<Option<DecisionDocument>>) -> String {
-    match step {
-        Step::Valid { record, fate } => {
-            EntryReport::new(model, record, *fate, answers).text() + &details(record)
+/// `history show`: the fields of a line of `history export`, with what the archive has of the decision. Its `schema` is
+/// `hydra-registry/entry-details/1`.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct EntryDetailsReport {
+    /// The line.
+    #[serde(flatten)]
+    pub export: ExportReport,
+    /// The evidence that the policy received, as in a case file: request, settings, versions, evaluations, history; none for an
+    /// entry that is not a decision.
+    pub evidence: Option<Input>,
+    /// The answers of all policies, if several decided together.
+    pub answers: Vec<AnswerReport>,
+    /// Why the evidence or the answers cannot be shown.
+    pub flaw_of_archive: Option<String>,
+    #[serde(skip)]
+    entry: Option<EntryReport>,
+    #[serde(skip)]
+    details: String,
+}
+
+impl EntryDetailsReport {
+    /// A number of the ledger, with the archived input and answers of a decision.
+    pub fn new(
+        model: &ModelName,
+        step: &Step,
+        input: Result<Option<Input>>,
+        answers: Result<Option<DecisionDocument>>,
+    ) -> Self {
+        let (record, fate) = match step {
+            Step::Valid { record, fate } => (Some(record), *fate),
+            Step::Void(record) => (Some(record), Fate::Aborted),
+            Step::Newer { .. } | Step::Damaged { .. } => (None, Fate::Done),
+        };
+        let entry = record.map(|record| EntryReport::new(model, record, fate, answers));
+        let (evidence, flaw) = match input {
+            Ok(input) => (input, None),
+            Err(error) => (None, Some(error.to_string())),
+        };
+        let lost = "       it lost a race: another entry was first, and this one never counted\n";
+        let lost = if matches!(step, Step::Void(_)) { lost } else { "" };
+        Self {
+            export: ExportReport { schema: "hydra-registry/entry-details/1", ..ExportReport::new(step) },
+            evidence,
+            answers: entry.iter().flat_map(|entry| entry.panel.clone()).collect(),
+            flaw_of_archive: flaw.or_else(|| entry.as_ref()?.panel_flaw.clone()),
+            entry,
+            details: lost.to_owned() + &record.map_or_else(String::new, |record| details(record)),
         }
-        Step::Void(record) => {
-            let text = EntryReport::new(model, record, Fate::Aborted, answers).text();
-            text + "       it lost a race: another entry was first, and this one never counted\n"
-                + &details(record)
+    }
+
+    /// For people: as `history` shows it, with what only programs need otherwise, and the evidence side by side.
+    #[must_use]
+    pub fn text(&self, view: &View) -> String {
+        let Some(entry) = &self.entry else {
+            let flaw = self.export.flaw.as_deref().map(printable).unwrap_or_default();
+            return format!("{:>5}  {}: {flaw}\n", self.export.number, self.export.state);
+        };
+        let mut text = entry.text(view) + &self.details;
+        if let Some(evidence) = &self.evidence {
+            text += &evidence_text(evidence, view);
         }
-        Step::Newer { .. } | Step::Damaged { .. } => {
-            let report = ExportReport::new(step);
-            let flaw = report.flaw.as_deref().map(printable).unwrap_or_default();
-            format!("{:>5}  {}: {flaw}\n", report.number, report.state)
+        if let Some(flaw) = self.flaw_of_archive.as_ref().filter(|_| self.evidence.is_none()) {
+            let _ = writeln!(text, "       cannot show the evidence: {}", printable(flaw));
         }
+        text
     }
 }
 
@@ -46,6 +101,10 @@ fn details(record: &Record) -> String {
     }
     for rule in &entry.overrides {
         line("sets aside", rule);
+    }
+    if let Some(activation) = &entry.activation {
+        line("policy", &activation.panel_sha256);
+        line("asks for", &format!("{} approvals before it changes", activation.approvals));
     }
     if let Some(standing) = &entry.standing {
         line("standing", &standing.sha256);

@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::{ChangeReport, time};
@@ -10,7 +11,7 @@ use hydra_base::text::printable;
 use hydra_registry::{Stated, Verb};
 
 /// `nominate`, `approve`, `quarantine` and `release`.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub struct StatementReport {
     /// `hydra-registry/statement/1`.
     pub schema: &'static str,
@@ -19,6 +20,7 @@ pub struct StatementReport {
     /// `nominate`, `approve`, `quarantine` or `release`.
     pub operation: String,
     /// The version.
+    #[schemars(with = "u64")]
     pub version: Version,
     /// `done`, or `unchanged` if it held already.
     pub outcome: &'static str,

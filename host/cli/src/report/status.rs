@@ -2,16 +2,19 @@
 
 use std::fmt::Write as _;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::doctor::{FindingReport, findings_on};
 use super::time;
+use crate::printer::View;
+use crate::table::Table;
 use hydra_base::names::Version;
 use hydra_base::text::printable;
 use hydra_registry::ModelStatus;
 
 /// `status`.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub struct StatusReport {
     /// `hydra-registry/status/1`.
     pub schema: &'static str,
@@ -20,17 +23,20 @@ pub struct StatusReport {
 }
 
 /// One model.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub struct ModelStatusReport {
     /// The registered model.
     pub model: String,
     /// The champion.
+    #[schemars(with = "Option<u64>")]
     pub champion: Option<Version>,
     /// Since when it is the champion, according to the ledger.
     pub since: Option<String>,
     /// The archived version.
+    #[schemars(with = "Option<u64>")]
     pub archived: Option<Version>,
     /// The candidate.
+    #[schemars(with = "Option<u64>")]
     pub candidate: Option<Version>,
     /// Whether the model has a ledger.
     pub ledger: bool,
@@ -56,23 +62,26 @@ impl StatusReport {
 
     /// For people: a table, and the problems of each model below its line.
     #[must_use]
-    pub fn text(&self) -> String {
-        let width = self.models.iter().map(|model| model.model.chars().count()).max().unwrap_or(0).max(5);
-        let mut text = format!(
-            "{:width$}  {:>8}  {:24}  {:>8}  {:>9}\n",
-            "model", "champion", "since", "archived", "candidate"
-        );
+    pub fn text(&self, view: &View) -> String {
+        let number = |version: Option<Version>| version.map_or_else(|| "-".to_owned(), |v| v.to_string());
+        let mut table = Table::new("model");
+        table.number_heading("champion");
+        table.heading("since");
+        table.number_heading("archived");
+        table.number_heading("candidate");
         for model in &self.models {
-            let number = |version: Option<Version>| version.map_or_else(|| "-".to_owned(), |v| v.to_string());
-            let _ = writeln!(
-                text,
-                "{:width$}  {:>8}  {:24}  {:>8}  {:>9}",
-                printable(&model.model),
-                number(model.champion),
-                model.since.as_deref().unwrap_or("-"),
-                number(model.archived),
-                number(model.candidate)
-            );
+            table.row(printable(&model.model));
+            table.cell(number(model.champion));
+            table.cell(model.since.as_deref().map_or_else(|| "-".to_owned(), |since| view.time(since)));
+            table.cell(number(model.archived));
+            table.cell(number(model.candidate));
+        }
+        let table = table.text(view.width);
+        let mut lines = table.lines();
+        let mut text = lines.next().map_or_else(String::new, |heading| format!("{heading}\n"));
+        for (line, model) in lines.zip(&self.models) {
+            // Writing to a string cannot fail.
+            let _ = writeln!(text, "{line}");
             for finding in &model.trouble {
                 let (what, remedy) = (printable(&finding.what), printable(&finding.remedy));
                 let _ = writeln!(text, "  {}: {what}\n    remedy: {remedy}", finding.code);

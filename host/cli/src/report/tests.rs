@@ -3,6 +3,7 @@ use serde_json::json;
 use super::backtest::ComparisonReport;
 use super::doctor::FindingReport;
 use super::*;
+use crate::View;
 use hydra_base::text::is_unprintable;
 use hydra_lifecycle::evaluations::EvaluationFlaw;
 use hydra_lifecycle::ledger::entry::{EvaluationNote, PanelAnswer, PanelVerdict};
@@ -46,7 +47,7 @@ fn metrics_and_tags_forge_no_lines() {
         created_at: time(0),
         quarantine: Some(hostile()),
     };
-    assert_forges_nothing(&listed.text());
+    assert_forges_nothing(&listed.text(&View::default()));
     let candidate = CandidateReport {
         schema: "",
         model: "m".into(),
@@ -83,6 +84,8 @@ fn entries_forge_no_lines() {
         clock_difference_ms: None,
         actor,
         policy: Some(PolicyIdentity { version: policy.clone(), name: policy, sha256: Sha256::of(b"") }),
+        policy_document: None,
+        activation_approvals: None,
         panel: Vec::new(),
         panel_flaw: None,
         fuel: None,
@@ -98,10 +101,10 @@ fn entries_forge_no_lines() {
     };
     let mut together = entry(String::new(), "ann".into(), "p".into());
     together.panel_flaw = Some(hostile());
-    assert_forges_nothing(&together.text());
-    assert_forges_nothing(&entry(hostile(), "ann".into(), "p".into()).text());
-    assert_forges_nothing(&entry(String::new(), hostile(), "p".into()).text());
-    assert_forges_nothing(&entry(String::new(), "ann".into(), hostile()).text());
+    assert_forges_nothing(&together.text(&View::default()));
+    assert_forges_nothing(&entry(hostile(), "ann".into(), "p".into()).text(&View::default()));
+    assert_forges_nothing(&entry(String::new(), hostile(), "p".into()).text(&View::default()));
+    assert_forges_nothing(&entry(String::new(), "ann".into(), hostile()).text(&View::default()));
 }
 
 #[test]
@@ -114,6 +117,7 @@ fn flaws_and_findings_forge_no_lines() {
         void: 0,
         rerun: 0,
         clocks: vec![bridged.clone()],
+        set_aside: vec![json!({"entry": 1, "what": hostile()})],
         bridged: vec![bridged],
         flaws: vec![flaws],
     };
@@ -166,6 +170,7 @@ fn transitions_forge_no_lines() {
         changes: Vec::new(),
         quarantined: Vec::new(),
         policy: Some(PolicyIdentity { version: policy.clone(), name: policy, sha256: Sha256::of(b"") }),
+        active_policy: None,
         panel: Vec::new(),
         fuel: 1,
         actor: "ann".into(),
@@ -237,4 +242,54 @@ fn statements_forge_no_lines() {
     };
     assert_forges_nothing(&statement(hostile(), String::new()).text());
     assert_forges_nothing(&statement(String::new(), hostile()).text());
+}
+
+#[test]
+fn active_policies_forge_no_lines() {
+    let stated = PolicyStatementReport {
+        schema: "",
+        model: "m".into(),
+        operation: "approve".into(),
+        policy: Some(Sha256::of(b"")),
+        former: None,
+        outcome: "done",
+        explanation: hostile(),
+        activation_approvals: 1,
+        approved_by: vec![hostile()],
+        expires: Some(time(0)),
+        actor: "ann".into(),
+        reason: None,
+        at: time(0),
+        dry_run: false,
+        sequence: Some(2),
+    };
+    assert_forges_nothing(&stated.text());
+    let identity = PolicyIdentity { version: hostile(), name: hostile(), sha256: Sha256::of(b"") };
+    let shown = ActivePolicyReport {
+        schema: "",
+        model: "m".into(),
+        policy: Some(Sha256::of(b"")),
+        since: Some(time(0)),
+        actor: Some(hostile()),
+        user: None,
+        reason: Some(hostile()),
+        activation_approvals: 1,
+        policies: vec![ActiveMemberReport {
+            name: "n".into(),
+            mode: PanelRole::Leader,
+            policy: identity,
+            settings: [(hostile(), hostile())].into(),
+            budget: hydra_policy::Budget::default(),
+        }],
+        trust: None,
+        approvals: vec![PolicyApprovalReport {
+            policy: None,
+            actor: hostile(),
+            user: None,
+            at: time(0),
+            expires: Some(time(0)),
+            reason: Some(hostile()),
+        }],
+    };
+    assert_forges_nothing(&shown.text());
 }

@@ -3,9 +3,11 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::{metric_lines, metrics, time};
+use super::{ApprovalReport, DecisionReport, VersionFigureReport, metric_lines, metrics, time};
+use crate::printer::View;
 use hydra_base::Sha256;
 use hydra_base::names::Version;
 use hydra_base::text::{listed, printable};
@@ -17,13 +19,14 @@ use hydra_models::preflight::Opened;
 use hydra_registry::VersionDetails;
 
 /// `show`.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub struct ModelVersionReport {
     /// `hydra-registry/model-version/1`.
     pub schema: &'static str,
     /// The registered model; none for a model file.
     pub model: Option<String>,
     /// The version; none for a model file.
+    #[schemars(with = "Option<u64>")]
     pub version: Option<Version>,
     /// The path of a model file that is not of a registered version.
     pub file: Option<String>,
@@ -39,6 +42,7 @@ pub struct ModelVersionReport {
     pub quarantine: Option<String>,
     /// The run's metrics.
     #[serde(serialize_with = "metrics")]
+    #[schemars(with = "BTreeMap<String, hydra_policy::Float>")]
     pub metrics: BTreeMap<String, f64>,
     /// The run's tags.
     pub run_tags: BTreeMap<String, String>,
@@ -48,14 +52,21 @@ pub struct ModelVersionReport {
     pub model_file: Option<ModelFileReport>,
     /// Why the model cannot be loaded.
     pub unloadable: Option<String>,
+    /// The approvals of the version that were not used yet.
+    pub approvals: Vec<ApprovalReport>,
+    /// What recorded evaluations measured of it.
+    pub evaluations: Vec<VersionFigureReport>,
+    /// The newest entries of the ledger about it, newest first.
+    pub decisions: Vec<DecisionReport>,
 }
 
 /// What a model file is.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub struct ModelFileReport {
     /// `text`, `pickle` or `skops`.
     pub format: String,
     /// The SHA-256 of its bytes.
+    #[schemars(with = "String")]
     pub sha256: Sha256,
     /// Its size in bytes.
     pub size: u64,
@@ -76,19 +87,21 @@ pub struct ModelFileReport {
 }
 
 /// `download`.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub struct DownloadReport {
     /// `hydra-registry/download/1`.
     pub schema: &'static str,
     /// The registered model; none of a copied file.
     pub model: Option<String>,
     /// The version.
+    #[schemars(with = "Option<u64>")]
     pub version: Option<Version>,
     /// The file that was written.
     pub file: String,
     /// The name of the model file among the version's artifacts, or the path that was copied.
     pub data_file: String,
     /// The SHA-256 of its bytes.
+    #[schemars(with = "String")]
     pub sha256: Sha256,
     /// Its size in bytes.
     pub size: u64,
@@ -148,19 +161,22 @@ impl ModelVersionReport {
             tags: BTreeMap::new(),
             model_file: None,
             unloadable: None,
+            approvals: Vec::new(),
+            evaluations: Vec::new(),
+            decisions: Vec::new(),
         }
     }
 
     /// For people.
     #[must_use]
-    pub fn text(&self) -> String {
+    pub fn text(&self, view: &View) -> String {
         let mut text = match (&self.model, self.version) {
             (Some(model), Some(version)) => format!("{model} version {version}\n"),
             _ => format!("{}\n", printable(self.file.as_deref().unwrap_or_default())),
         };
         let mut line = |name: &str, value: &str| text += &format!("  {name:7} {}\n", printable(value));
         if let Some(created_at) = &self.created_at {
-            line("created", created_at);
+            line("created", &view.time(created_at));
             line("run", self.run_id.as_deref().unwrap_or("none"));
             line("source", self.source.as_deref().unwrap_or_default());
         }
@@ -188,6 +204,15 @@ impl ModelVersionReport {
         }
         for (key, value) in &self.tags {
             text += &format!("  tag     {}\n", printable(&format!("{key} = {value}")));
+        }
+        for approval in &self.approvals {
+            text += &format!("  approved  {}\n", approval.text(view));
+        }
+        for figure in &self.evaluations {
+            text += &format!("  evaluation  {}\n", figure.text(view));
+        }
+        for decision in &self.decisions {
+            text += &format!("  {}\n", decision.text(view));
         }
         text
     }

@@ -16,12 +16,12 @@ use hydra_base::Sha256;
 use hydra_base::error::Result;
 use hydra_base::names::DatasetName;
 use hydra_base::text::{QUOTED_CHARS, excerpt};
-use hydra_evaluation::Evaluation as Document;
+use hydra_evaluation::{Evaluation as Document, LIVE_DATASETS};
 use hydra_policy::{Evaluation, Operation, OverrideKind};
 use tokio::time::timeout;
 
-/// The most datasets whose evaluations are read for a decision: first those in which one evaluation measured both versions, then
-/// the others, each by their names.
+/// The most datasets whose evaluations are read for a decision: first those of rows that were set aside, then those of live rows; of each,
+/// first those in which one evaluation measured both versions, then the others, by their names.
 pub(super) const MAX_DATASETS: usize = 16;
 
 /// The most bytes of the evaluations that a policy receives, by the measure of its budget: half of what the default budget allows
@@ -148,9 +148,7 @@ impl Documents {
                 }
             }
         }
-        // What one version has alone must not displace what compares the two.
-        let (both, alone): (Vec<_>, Vec<_>) = all.into_iter().partition(|(name, _)| of_both.contains(name));
-        let mut all = [both, alone].concat();
+        let mut all = ranked(all, &of_both);
         for (name, _) in all.iter().skip(MAX_DATASETS) {
             let why = format!("the versions have evaluations on more than {MAX_DATASETS} datasets");
             self.leave_out(name.as_str(), None, EvaluationFlaw::TooMany, why);
@@ -171,6 +169,14 @@ impl Documents {
     ) {
         self.left_out.push(LeftOut { dataset: dataset.into(), sha256, flaw, why });
     }
+}
+
+/// The datasets in the order in which they are read. What one version has alone must not displace what compares the two, nor must live
+/// rows, of which every process that serves has a dataset, displace those that were set aside.
+fn ranked<T>(all: BTreeMap<DatasetName, T>, of_both: &BTreeSet<DatasetName>) -> Vec<(DatasetName, T)> {
+    let mut all: Vec<_> = all.into_iter().collect();
+    all.sort_by_key(|(name, _)| (name.as_str().starts_with(LIVE_DATASETS), !of_both.contains(name)));
+    all
 }
 
 /// For each dataset the newest evaluation in which the target was measured, and the champion too if there is one. One that the
@@ -235,6 +241,16 @@ fn leave_out_the_largest(newest: &mut BTreeMap<String, Evaluation>, left_out: &m
 mod tests {
     use super::*;
     use hydra_policy::Segment;
+
+    #[test]
+    fn live_rows_come_after_those_that_were_set_aside() {
+        let name = |name: &str| DatasetName::new(name).expect("a name");
+        let all = ["april", "june", "shadow-a", "shadow-b", "test"].map(|text| (name(text), ()));
+        let of_both = ["test", "shadow-b", "april"].map(name).into();
+        let order: Vec<String> =
+            ranked(all.into(), &of_both).into_iter().map(|(name, ())| name.to_string()).collect();
+        assert_eq!(order, ["april", "test", "june", "shadow-b", "shadow-a"]);
+    }
 
     #[test]
     fn the_largest_evaluations_are_left_out_until_the_others_fit() {

@@ -5,13 +5,13 @@ use super::reference::references;
 use super::{EvaluationFlaw, EvaluationRef};
 use crate::document_cache::DocumentCache;
 use hydra_base::error::{Error, ErrorKind, Result};
-use hydra_base::names::DatasetName;
+use hydra_base::names::{DatasetName, Version};
 use hydra_base::text::{QUOTED_CHARS, excerpt};
 use hydra_base::{Sha256, json};
 use hydra_evaluation::Evaluation as Document;
 use hydra_mlflow::artifacts::read_whole;
 use hydra_mlflow::connect::Backend;
-use hydra_mlflow::entities::ModelVersion;
+use hydra_mlflow::entities::Tags;
 use hydra_mlflow::uri::{ArtifactUri, Location};
 
 /// The most bytes of a document.
@@ -52,15 +52,16 @@ pub(super) async fn read(
     Ok((document, size))
 }
 
-/// The evaluations to which the tags of a version refer, by the names of their datasets. Those that cannot be read are left out,
+/// The evaluations to which the `tags` of a version refer, by the names of their datasets. Those that cannot be read are left out,
 /// and logged.
 pub async fn recorded(
     backend: &Backend,
     cache: Option<&DocumentCache>,
-    version: &ModelVersion,
+    version: Version,
+    tags: &Tags,
 ) -> Vec<Document> {
     let mut documents = Vec::new();
-    for (name, reference) in references(&version.tags).take(MAX_DATASETS) {
+    for (name, reference) in references(tags).take(MAX_DATASETS) {
         let document = match &reference {
             Ok((dataset, reference)) => {
                 read(backend, cache, dataset, reference).await.map_err(|(_, why)| why)
@@ -71,7 +72,7 @@ pub async fn recorded(
             Ok((document, _)) => documents.push(document),
             Err(error) => {
                 let (why, dataset) = (describe(&error), excerpt(name, QUOTED_CHARS));
-                tracing::warn!(version = %version.version, dataset, why, "cannot read an evaluation");
+                tracing::warn!(%version, dataset, why, "cannot read an evaluation");
             }
         }
     }

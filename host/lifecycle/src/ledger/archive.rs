@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use futures_util::future::{try_join_all, try_join4};
 
 use crate::ledger::chain::Record;
+use crate::ledger::decide::ActiveFiles;
 use crate::ledger::draft::Draft;
 use crate::ledger::errors::is_lost;
 use crate::ledger::{Ledger, LedgerWriter};
@@ -16,7 +17,7 @@ use hydra_mlflow::artifacts::{ArtifactStore, read_whole};
 use hydra_mlflow::entities::Run;
 
 /// The most bytes that are read of an archived policy.
-const MAX_COMPONENT_BYTES: u64 = 64 << 20;
+pub const MAX_COMPONENT_BYTES: u64 = 64 << 20;
 
 /// The most bytes that are read of an archived input or another document.
 pub(super) const MAX_DOCUMENT_BYTES: u64 = 16 << 20;
@@ -160,11 +161,15 @@ impl LedgerWriter {
     /// and the standing document, if it is a new one. The policies `stored` are there already: a policy was stored before an
     /// entry that names it was appended.
     pub(super) async fn archive(&self, draft: &Draft, stored: &BTreeSet<Sha256>) -> Result<()> {
-        if draft.decision.is_none() && draft.standing.is_none() {
+        if draft.decision.is_none() && draft.standing.is_none() && draft.files.is_none() {
             return Ok(());
         }
         let artifacts = self.ledger.artifacts().await?;
         let store = artifacts.as_ref();
+        if let Some(files) = &draft.files {
+            archive_active(store, files).await?;
+            self.ledger.keep_active(files).await?;
+        }
         let standing = async {
             let Some((reference, bytes)) = &draft.standing else { return Ok(()) };
             store.put_bytes(&standing_path(reference.sha256), bytes.clone()).await?;
@@ -209,6 +214,15 @@ impl LedgerWriter {
     }
 }
 
+/// Stores the document and the components of a policy that becomes the active one.
+pub(super) async fn archive_active(store: &dyn ArtifactStore, files: &ActiveFiles) -> Result<()> {
+    let components = files.components.iter().map(|(sha256, bytes)| (*sha256, bytes.as_ref())).collect();
+    archive_components(store, &components).await?;
+    store.put_bytes(&active_path(Sha256::of(&files.document)), files.document.clone()).await?;
+    failpoint("archive.activation-stored");
+    Ok(())
+}
+
 /// Stores the components that are not there yet, side by side.
 async fn archive_components(store: &dyn ArtifactStore, components: &BTreeMap<Sha256, &[u8]>) -> Result<()> {
     let stored = store.list("policies").await?;
@@ -240,4 +254,9 @@ pub(super) fn component_path(sha256: Sha256) -> String {
 
 pub(super) fn standing_path(sha256: Sha256) -> String {
     format!("standing/{sha256}.json")
+}
+
+/// The path of the document of an active policy.
+pub(super) fn active_path(sha256: Sha256) -> String {
+    format!("active/{sha256}.json")
 }

@@ -63,7 +63,7 @@ impl Record {
     #[must_use]
     pub fn is_settled(&self) -> bool {
         let entry = &self.entry;
-        let still = entry.before == entry.after && entry.side.is_empty() && entry.mirrors().is_empty();
+        let still = entry.before == entry.after && entry.side.is_empty() && !entry.has_mirrors();
         self.applied.is_some() || entry.operation == EntryKind::Genesis || (!entry.is_observation() && still)
     }
 
@@ -273,6 +273,15 @@ impl Window {
     #[must_use]
     pub fn find_head(&self) -> Found {
         hydra_ledger_rules::find_head(self.lowest, &self.slots)
+    }
+
+    /// The head, if no damage keeps it from being known.
+    #[must_use]
+    pub fn head(&self) -> Option<&Record> {
+        match self.find_head() {
+            Found::Head { number, damage: 0 } => self.record(number),
+            Found::Head { .. } | Found::Lost { .. } | Found::Empty | Found::ReadFrom(_) => None,
+        }
     }
 
     /// The valid entries from `head` down, as far as the window goes.

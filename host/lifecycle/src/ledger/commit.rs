@@ -3,13 +3,15 @@
 use futures_util::future::join;
 use tokio::time::Instant;
 
+use crate::clock::{exceeds, in_words};
 use crate::ledger::LedgerWriter;
 use crate::ledger::chain::{ENTRY_TAG, Record, source_uri};
 use crate::ledger::decide::{Decide, DecideOutcome, Proposal, Recorded};
 use crate::ledger::entry::{Entry, EntryKind};
 use crate::ledger::look::Appended;
 use crate::ledger::mark::{APPLIED_TAG, Mark};
-use crate::ledger::mirror::{Mirror, QUARANTINE_TAG};
+use crate::ledger::mirror::{Mirror, POLICY_TAG, QUARANTINE_TAG};
+use crate::ledger::numbering::Numbering;
 use crate::ledger::settle::{Quiet, Settler};
 use crate::ledger::view::Basis;
 use hydra_base::aliases::AliasMove;
@@ -18,7 +20,7 @@ use hydra_base::failpoint::failpoint;
 use hydra_base::names::{Key, Version};
 use hydra_base::text::printable;
 use hydra_mlflow::entities::{ModelVersion, NewModelVersion, Tags};
-use hydra_mlflow::store::{AtomicOutcome, AtomicTransition, VersionTag};
+use hydra_mlflow::store::{AtomicOutcome, AtomicTransition, ModelTag, VersionTag};
 use hydra_policy::VerdictKind;
 
 /// What became of an operation, once that is known for certain.
@@ -75,6 +77,7 @@ impl LedgerWriter {
                 }
                 return Ok(fate(&quiet, own));
             }
+            let then = Instant::now();
             settler.is_not_recorded(quiet.head.number);
             let view = self.ledger.view_of(&Basis::settled(&quiet.snapshot, &quiet.head)).await?;
             let (proposal, located) = join(decider.decide(&view), self.ledger.locate_archive()).await;
@@ -94,6 +97,10 @@ impl LedgerWriter {
             let mut draft = self.draft(operation_id, proposal, &quiet, (&view.standing, view.moment))?;
             self.archive(&draft, &view.policies).await?;
             failpoint("ledger.archived");
+            if !self.may_append_above(&quiet.head, then).await? {
+                settler.pause().await?;
+                continue;
+            }
             settler.will_append_above(quiet.head.number);
             match self.commit(&mut draft.entry, &quiet).await {
                 Ok(Commit::Atomic) => failpoint("ledger.appended"),
@@ -108,6 +115,17 @@ impl LedgerWriter {
                 // It may have been appended; the next look finds it by its operation id.
                 Err(error) => settler.pause_if_transient(error).await?,
             }
+        }
+    }
+
+    /// Whether `head`, which was read before `then`, is still the entry of its number, where a later one may have overwritten it.
+    pub(super) async fn may_append_above(&self, head: &Record, then: Instant) -> Result<bool> {
+        match self.ledger.numbering().await? {
+            Numbering::Ambiguous => {
+                let found = self.ledger.read_back(head, then, Numbering::Ambiguous).await?;
+                Ok(found.is_some())
+            }
+            Numbering::Unique | Numbering::Unknown => Ok(true),
         }
     }
 
@@ -131,6 +149,7 @@ impl LedgerWriter {
             let version = self.new_version(entry, false)?;
             let (version, registered) = join(registry.create_model_version(&version), registered).await;
             let (version, registered) = (version?, registered?);
+            self.warn_of_clock();
             return Ok(Commit::Appended(Box::new(Appended { version, registered, asked_at })));
         };
         let aliases = &quiet.snapshot.registered.aliases;
@@ -144,10 +163,27 @@ impl LedgerWriter {
         transition.expected_aliases = expected_aliases;
         transition.moves = moves;
         transition.tags = version_tags(entry)?;
+        if let Some(value) = entry.policy_mirror() {
+            transition.model_tags = vec![ModelTag { key: Key::new(POLICY_TAG)?, value }];
+        }
         transition.expected_newest = Version::new(quiet.snapshot.window.newest()).ok();
         match atomic.commit(&transition).await? {
             AtomicOutcome::Committed(_) => Ok(Commit::Atomic),
             AtomicOutcome::Conflict => Ok(Commit::Conflict),
+        }
+    }
+
+    /// Says so if the time at which the server took the entry contradicts the clock that its answers had shown when the decision
+    /// was made.
+    fn warn_of_clock(&self) {
+        let Some(clock) = self.ledger.backend.registry.clock() else { return };
+        let difference = clock.certain();
+        if exceeds(difference, self.ledger.clock_tolerance) {
+            tracing::warn!(
+                model = %self.ledger.model,
+                "this machine's clock is {} the server's, by the entry that the server just took; its earlier answers had another time",
+                in_words(difference)
+            );
         }
     }
 

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 
 use crate::clock::Moment;
 use crate::ledger::chain::Record;
-use crate::ledger::entry::{Decided, EntryKind, Subject, tracked};
+use crate::ledger::entry::{Activation, Decided, EntryKind, Subject, tracked};
 use crate::ledger::standing::Standing;
 use hydra_base::Sha256;
 use hydra_base::aliases::{AliasMove, AliasState};
@@ -56,6 +56,39 @@ pub struct Proposal {
     pub subject: Option<Subject>,
     /// The versions that a rollback puts in quarantine.
     pub quarantines: BTreeSet<Version>,
+    /// The part of an activation, and of an approval of one.
+    pub activation: Option<Activation>,
+    /// What the archive must hold before the entry is appended, beside the files of a decision.
+    pub files: Option<ActiveFiles>,
+}
+
+impl Proposal {
+    /// A statement of that kind: no decision of a policy, and no move.
+    #[must_use]
+    pub fn statement(operation: EntryKind, explanation: String) -> Self {
+        Self {
+            operation,
+            target: None,
+            reason: None,
+            explanation,
+            decision: None,
+            moves: Vec::new(),
+            overrides: BTreeSet::new(),
+            subject: None,
+            quarantines: BTreeSet::new(),
+            activation: None,
+            files: None,
+        }
+    }
+}
+
+/// The files of an active policy.
+#[derive(Debug, Clone)]
+pub struct ActiveFiles {
+    /// The document.
+    pub document: Vec<u8>,
+    /// The components by digest.
+    pub components: BTreeMap<Sha256, Arc<[u8]>>,
 }
 
 /// A policy's part of a proposal.
@@ -68,8 +101,10 @@ pub struct ProposedDecision {
     pub input: Vec<u8>,
     /// The document of the answers, for the archive, if several policies decided.
     pub document: Option<Vec<u8>>,
-    /// The policy components by digest, for the archive.
+    /// The policy components by digest, for the archive. Those of the active policy are there already.
     pub components: BTreeMap<Sha256, Arc<[u8]>>,
+    /// The digest of the document of the active policy, if that decided.
+    pub active: Option<Sha256>,
 }
 
 /// A decision in the ledger.

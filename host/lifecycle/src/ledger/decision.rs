@@ -7,7 +7,7 @@ use crate::ledger::entry::{Decided, PanelVerdict};
 use crate::ledger::{Ledger, archive, document};
 use crate::panel::Answer;
 use hydra_base::error::Result;
-use hydra_policy::PanelRole;
+use hydra_policy::{PanelRole, Usage};
 
 /// The schema that this release writes, and the newest that it reads.
 const SCHEMA: u32 = 1;
@@ -49,6 +49,11 @@ impl DecisionDocument {
         let leads = |answer: &Answer| answer.policy == decided.policy && answer.budget == decided.budget;
         if !leader.is_some_and(leads) {
             return Some("the policy of the entry does not lead the panel");
+        }
+        let cost = |usage: Usage| (usage.fuel, usage.memory);
+        let leaders_cost = leader.and_then(|leader| leader.usage).map(cost);
+        if leaders_cost != Some(cost(decided.usage)) {
+            return Some("what the decision cost is not what the leader used");
         }
         if self.policies.iter().filter(|answer| answer.mode == PanelRole::Leader).count() > 1 {
             return Some("several policies lead the panel");

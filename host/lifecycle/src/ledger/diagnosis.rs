@@ -65,6 +65,7 @@ impl Ledger {
         };
         if let Ok(standing) = self.standing(head).await {
             findings.extend(quarantined(champion, &standing));
+            findings.extend(self.mirror_finding(champion, &standing).await?);
         }
         // A champion that the ledger does not know yet is one since a move that no entry shows.
         if head.entry.after.get(&Alias::CHAMPION) != Some(champion) {
@@ -139,7 +140,7 @@ impl Ledger {
     /// Where the ledger is, and whether there is another.
     async fn diagnose_place(&self) -> Result<Vec<LedgerFinding>> {
         let mut findings = Vec::new();
-        if self.renamed {
+        if self.renamed || !self.is_named_rightly().await? {
             findings.push(LedgerFinding::Renamed { ledger: self.name.clone() });
         }
         for other in tagged(&self.backend, MODEL_TAG, self.model.as_str()).await? {
@@ -259,6 +260,7 @@ impl Ledger {
             let stray = self.stray_mirrors(&standing).await?.into_iter();
             findings.extend(stray.map(|found| LedgerFinding::StrayQuarantineTag { version: found.version }));
         }
+        findings.extend(self.policy_findings(snapshot, head, &standing).await);
         Ok(findings)
     }
 

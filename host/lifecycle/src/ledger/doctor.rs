@@ -4,10 +4,11 @@ use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::fmt;
 
-use crate::clock::in_words;
+use crate::clock::{in_utc, in_words};
 use crate::ledger::clocks::WrongTime;
-use crate::ledger::mirror::QUARANTINE_TAG;
+use crate::ledger::mirror::{POLICY_TAG, QUARANTINE_TAG};
 use hydra_base::names::{Alias, ExperimentId, ModelName, RunId, Version};
+use hydra_base::{Sha256, Timestamp};
 use hydra_ledger_rules::Number;
 
 /// Something that is not as it should be.
@@ -69,6 +70,34 @@ pub enum LedgerFinding {
         /// The version.
         version: Version,
     },
+    /// A file of the active policy is not in the archive, or was altered.
+    LostPolicy {
+        /// The SHA-256 of the policy's document.
+        policy: Sha256,
+        /// The file.
+        path: String,
+    },
+    /// The tag of the model names no active policy, or another one than the ledger has.
+    PolicyTag {
+        /// The active policy.
+        policy: Sha256,
+    },
+    /// The tag of the model names an active policy, and the ledger has none: decisions are refused.
+    LostActivation {
+        /// What the tag says of it.
+        named: Sha256,
+        /// Who activated it when, and why, by the tag.
+        since: String,
+    },
+    /// A decision that set the active policy aside made the present champion champion.
+    OverriddenPolicy {
+        /// The version.
+        version: Version,
+        /// The decision's entry.
+        entry: Number,
+        /// The requester.
+        actor: String,
+    },
     /// The run with the archive was deleted, and is kept until it is purged.
     DeletedArchive {
         /// The run.
@@ -81,12 +110,14 @@ pub enum LedgerFinding {
         /// The run.
         run_id: RunId,
     },
-    /// The archive holds decisions or quarantines that are newer than the newest entry.
+    /// The archive holds decisions, quarantines or active policies that are newer than the newest entry.
     Unrecorded {
         /// How many decisions.
         decisions: usize,
         /// The versions that newer documents have in quarantine, and the ledger has not.
         quarantined: BTreeSet<Version>,
+        /// The policies that newer documents have as the active one, and the ledger has not.
+        policies: BTreeSet<Sha256>,
         /// The newest entry.
         entry: Number,
     },
@@ -112,6 +143,21 @@ pub enum LedgerFinding {
         entry: Number,
         /// By how many milliseconds.
         by: i64,
+    },
+    /// A checkpoint let time go on before that of an entry that is not from the future, and no later entry has followed.
+    TimeBridged {
+        /// The checkpoint.
+        entry: Number,
+        /// Its actor.
+        actor: String,
+        /// Its time, in milliseconds.
+        at: Timestamp,
+        /// The entry that it bridges.
+        bridged: Number,
+        /// The time of that entry, in milliseconds.
+        bridged_at: Timestamp,
+        /// The number of decisions above the checkpoint.
+        decisions: usize,
     },
     /// The time of an entry, or the clock of its author, was wrong.
     WrongTime {
@@ -156,12 +202,17 @@ impl LedgerFinding {
             Self::QuarantinedChampion { .. } => "quarantined-champion",
             Self::MissingQuarantineTag { .. } => "missing-quarantine-tag",
             Self::StrayQuarantineTag { .. } => "stray-quarantine-tag",
+            Self::LostPolicy { .. } => "lost-policy",
+            Self::PolicyTag { .. } => "policy-tag",
+            Self::LostActivation { .. } => "lost-activation",
+            Self::OverriddenPolicy { .. } => "overridden-policy",
             Self::DeletedArchive { .. } => "deleted-archive",
             Self::LostArchive { .. } => "lost-archive",
             Self::Unrecorded { .. } => "unrecorded-decisions",
             Self::Renamed { .. } => "renamed-ledger",
             Self::Second { .. } => "second-ledger",
             Self::Ahead { .. } => "future-entry",
+            Self::TimeBridged { .. } => "time-bridged",
             Self::WrongTime { .. } => "wrong-time",
             Self::Newer { .. } => "newer-entry",
             Self::Damaged { .. } => "unknown-entry",
@@ -189,9 +240,23 @@ impl LedgerFinding {
                 "run `doctor --fix`, which rebuilds it from the ledger; if that fails, restore the file from a backup"
             }
             Self::QuarantinedChampion { .. } => "roll back, promote another version, or release this one",
-            Self::MissingQuarantineTag { .. } => "run `doctor --fix`, which sets the tag",
+            Self::MissingQuarantineTag { .. } | Self::PolicyTag { .. } => {
+                "run `doctor --fix`, which sets the tag"
+            }
             Self::StrayQuarantineTag { .. } => {
                 "put the version in quarantine again, or release it, which deletes the tag"
+            }
+            Self::LostPolicy { .. } => {
+                "run `doctor --fix` on a host that has decided by it, whose private cache has it, or `policy activate FILE…` with the same files and settings: each stores it again"
+            }
+            Self::LostActivation { .. } => {
+                "run `policy activate FILE…` with the files of that policy, or `policy deactivate --reason REASON` if none should be active"
+            }
+            Self::OverriddenPolicy { version, .. } => {
+                return format!(
+                    "find out why, with `history`; promote another version by the active policy, or roll back from version {version}"
+                )
+                .into();
             }
             Self::DeletedArchive { experiment: Some(id), .. } => {
                 return format!("restore the experiment before it is purged: `mlflow experiments restore --experiment-id {id}`").into();
@@ -208,6 +273,9 @@ impl LedgerFinding {
             Self::Unrecorded { quarantined, .. } if !quarantined.is_empty() => {
                 "if MLflow's database was restored from an older backup, put each of these versions in quarantine again with `hydra-registry quarantine VERSION --reason REASON`, and check the aliases; if a copy of the registry uses the same archive, no action is needed; if a command was interrupted, repeat it"
             }
+            Self::Unrecorded { policies, .. } if !policies.is_empty() => {
+                "if MLflow's database was restored from an older backup, make the policy active again with `hydra-registry policy activate FILE…`, and check the aliases; if a copy of the registry uses the same archive, no action is needed; if a command was interrupted, repeat it"
+            }
             Self::Unrecorded { .. } => {
                 "if MLflow's database was restored from an older backup, check the aliases, and promote or roll back to the version that should be champion; if a copy of the registry uses the same archive, no action is needed; if a command was interrupted, repeat it"
             }
@@ -223,6 +291,9 @@ impl LedgerFinding {
             }
             Self::Ahead { .. } => {
                 "set this machine's clock if it is wrong; if it is right, run `doctor --fix`, which bridges the entry with a checkpoint"
+            }
+            Self::TimeBridged { .. } => {
+                "find out whether the machine of the checkpoint had a wrong clock: then the decisions above it were made as if in the past, and `hydra-registry history verify` names them; this finding ends with the next entry"
             }
             Self::WrongTime { .. } => {
                 "find out which machine has the wrong clock, and whether a decision rests on it; the entries stand, and this finding ends with newer ones"
@@ -265,11 +336,14 @@ impl fmt::Display for LedgerFinding {
             Self::LostArchive { run_id } => {
                 write!(f, "run {run_id} with the archive of the ledger does not exist")
             }
-            Self::Unrecorded { decisions, quarantined, entry } => {
+            Self::Unrecorded { decisions, quarantined, policies, entry } => {
                 write!(f, "the archive holds {decisions} decisions")?;
                 if !quarantined.is_empty() {
                     let versions: Vec<String> = quarantined.iter().map(ToString::to_string).collect();
                     write!(f, " and the quarantine of version {}", versions.join(", "))?;
+                }
+                for policy in policies {
+                    write!(f, " and the active policy {policy}")?;
                 }
                 write!(f, " that are newer than entry {entry}, the newest of the ledger")
             }
@@ -294,6 +368,27 @@ impl fmt::Display for LedgerFinding {
             Self::StrayQuarantineTag { version } => {
                 write!(f, "version {version} has the tag `{QUARANTINE_TAG}`, and is not in quarantine")
             }
+            Self::LostPolicy { policy, path } => {
+                write!(f, "`{path}` of the active policy {policy} is missing or altered")
+            }
+            Self::PolicyTag { policy } => {
+                write!(
+                    f,
+                    "the policy {policy} is active, and the tag `{POLICY_TAG}` of the model does not say so"
+                )
+            }
+            Self::LostActivation { named, since } => {
+                write!(
+                    f,
+                    "the tag `{POLICY_TAG}` of the model names the active policy {named}, which the ledger does not have: {since}"
+                )
+            }
+            Self::OverriddenPolicy { version, entry, actor } => {
+                write!(
+                    f,
+                    "the champion, version {version}, was not decided by the active policy: entry {entry} of {actor} sets it aside"
+                )
+            }
             Self::Newer { entry, schema, release: None } => {
                 write!(f, "entry {entry} has schema {schema}: a newer release wrote it")
             }
@@ -303,6 +398,13 @@ impl fmt::Display for LedgerFinding {
             Self::Ahead { entry, by } => {
                 write!(f, "this machine's clock is {} entry {entry}", in_words(*by))
             }
+            Self::TimeBridged { entry, actor, at, bridged, bridged_at, decisions } => write!(
+                f,
+                "the checkpoint of {actor}, entry {entry} of {}, let time go on before entry {bridged} of {}, which is in the past; \
+                 {decisions} decisions rest on it",
+                in_utc(*at),
+                in_utc(*bridged_at)
+            ),
             Self::WrongTime { entry, actor, what, others } => {
                 write!(f, "entry {entry} of {actor}: {what}")?;
                 if *others > 0 {

@@ -5,18 +5,20 @@ use std::collections::BTreeMap;
 use crate::clock::{self, Moment};
 use crate::guards::quarantined;
 use crate::ledger::chain::Record;
-use crate::ledger::decide::{Proposal, ProposedDecision};
+use crate::ledger::decide::{ActiveFiles, Proposal, ProposedDecision};
 use crate::ledger::entry::{Decided, Entry, EntryKind, SideMove, StandingRef};
 use crate::ledger::settle::Quiet;
 use crate::ledger::standing::Standing;
 use crate::ledger::{LedgerWriter, WriterSettings};
 use hydra_base::Sha256;
 use hydra_base::aliases::{AliasMove, AliasState};
-use hydra_base::error::Result;
+use hydra_base::error::{Error, ErrorKind, Result};
 use hydra_base::names::{Alias, Version};
 use hydra_base::time::now;
 use hydra_ledger_rules::Number;
+use hydra_ledger_rules::standing::may_decide;
 use hydra_mlflow::clock::ClockDifference;
+use hydra_policy::OverrideKind;
 
 /// An entry to append.
 #[derive(Debug)]
@@ -25,6 +27,8 @@ pub(super) struct Draft {
     pub entry: Entry,
     /// The policy's part, whose files go to the archive.
     pub decision: Option<ProposedDecision>,
+    /// The files of a policy that becomes the active one.
+    pub files: Option<ActiveFiles>,
     /// The standing document that the entry names, if it is a new one.
     pub standing: Option<(StandingRef, Vec<u8>)>,
 }
@@ -88,6 +92,7 @@ impl LedgerWriter {
         entry.overrides = proposal.overrides;
         entry.subject = proposal.subject;
         entry.quarantines = proposal.quarantines;
+        entry.activation = proposal.activation;
         entry.decided = proposal.decision.as_ref().map(|decision| Decided {
             input_sha256: Sha256::of(&decision.input),
             decision_sha256: decision.document.as_deref().map(Sha256::of),
@@ -98,8 +103,20 @@ impl LedgerWriter {
         if let Some(version) = entry.with_act(|act| act.forbidden(barred)) {
             return Err(quarantined(Version::new(version)?, standing));
         }
+        standing.ensure_approved(&entry)?;
+        if let Some(decision) = &proposal.decision {
+            let policy = |sha256: &Sha256| *sha256.as_bytes();
+            let active = standing.panel().map(|panel| policy(&panel.sha256));
+            let is_set_aside = entry.overrides.contains(&OverrideKind::InactivePolicy);
+            if !may_decide(active, decision.active.as_ref().map(policy), is_set_aside) {
+                return Err(Error::new(
+                    ErrorKind::Internal,
+                    "the policy that decided is not the one that is active",
+                ));
+            }
+        }
         let standing = carry_standing(&mut entry, standing, head.entry.standing)?;
-        Ok(Draft { entry, decision: proposal.decision, standing })
+        Ok(Draft { entry, decision: proposal.decision, files: proposal.files, standing })
     }
 }
 

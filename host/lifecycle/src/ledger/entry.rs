@@ -4,7 +4,7 @@
 //! those bytes. 64-bit numbers are decimal strings, since JSON readers disagree about large numbers.
 
 pub(crate) mod forms;
-mod parts;
+pub(super) mod parts;
 mod text;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -62,7 +62,7 @@ pub enum EntryKind {
     Checkpoint,
     /// A version became the candidate.
     Nominate,
-    /// A person approved a version.
+    /// A person approved a version, or a policy as the active one.
     Approve,
     /// A version went into quarantine.
     Quarantine,
@@ -145,7 +145,7 @@ pub struct Entry {
     /// The versions that a rollback puts in quarantine.
     #[serde(default, with = "text_versions", skip_serializing_if = "BTreeSet::is_empty")]
     pub quarantines: BTreeSet<Version>,
-    /// The part of an activation.
+    /// The part of an activation, and of an approval of one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub activation: Option<Activation>,
     /// The part of an entry about the archive.

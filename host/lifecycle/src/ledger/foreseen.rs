@@ -4,6 +4,7 @@ use crate::ledger::chain::{Reading, Record};
 use crate::ledger::decide::LedgerView;
 use crate::ledger::history::Fate;
 use crate::ledger::look::Snapshot;
+use crate::ledger::mirror::POLICY_TAG;
 use crate::ledger::settle::{assess, restored};
 use crate::ledger::view::Basis;
 use crate::ledger::{Ledger, errors};
@@ -47,6 +48,8 @@ impl Ledger {
                     for step in head.entry.side_moves(&snapshot.registered.aliases) {
                         set(&mut snapshot, &step.alias, step.version);
                     }
+                    let policy = head.entry.policy_mirror();
+                    snapshot.registered.tags.extend(policy.map(|value| (POLICY_TAG.to_owned(), value)));
                 }
                 self.view_of(&Basis::settled(&snapshot, &head)).await?
             }

@@ -1,6 +1,6 @@
 //! The beginning of a ledger: its run, its registered model, and its first entry.
 
-use futures_util::future::{try_join, try_join3};
+use futures_util::future::try_join3;
 use uuid::Uuid;
 
 use crate::clock::Moment;
@@ -20,10 +20,15 @@ use hydra_base::time::now;
 use hydra_ledger_rules::Windows;
 use hydra_mlflow::clock::ClockDifference;
 use hydra_mlflow::connect::Backend;
-use hydra_mlflow::entities::{NewModelVersion, NewRun, OPERATION_ID_TAG, RegisteredModel, RunStatus, Tags};
+use hydra_mlflow::entities::{
+    NewModelVersion, NewRun, OPERATION_ID_TAG, RegisteredModel, RunBatch, RunStatus, Tags,
+};
 
 /// The tag that MLflow's pages show as the description of a run.
 const NOTE_TAG: &str = "mlflow.note.content";
+
+/// The tag with the name of a run.
+const RUN_NAME_TAG: &str = "mlflow.runName";
 
 /// The most names that are tried for a ledger.
 const MOST_NAMES: u32 = 99;
@@ -93,11 +98,14 @@ impl Founding<'_> {
         let (backend, model) = (self.backend, &self.registered.name);
         let (name, identity) = self.begin(why).await?;
         failpoint("founding.begun");
-        if mirrored(self.registered)?.is_some() {
-            // Before the tags name the new ledger: a quarantine in the lost one must not end.
+        if let Some(lost) = mirrored(self.registered)? {
+            // Before the tags name the new ledger: a quarantine and an activation in the lost one must not end.
             let ledger = Ledger::of(backend, model, name.clone(), identity.clone(), false);
             let writer = LedgerWriter::new(ledger, self.settings.clone());
             writer.quarantine_again(&Standing::none(&identity.id)).await?;
+            let former = Ledger::of(backend, model, name.clone(), lost, false);
+            writer.copy_named_policy(&former, &self.registered.tags).await;
+            writer.activate_again(&self.registered.tags).await?;
         }
         let set = |model, key, value| set_tag(backend, model, key, value);
         try_join3(
@@ -166,8 +174,9 @@ impl Founding<'_> {
     async fn create_registered_model(&self, name: &ModelName) -> Result<bool> {
         let model = &self.registered.name;
         let tags = Tags::from([(MODEL_TAG.to_owned(), model.to_string())]);
+        // It names no model, which may be renamed; the tag follows that.
         let description = format!(
-            "Lifecycle ledger of the registered model {model}. Written by hydra-registry; do not edit."
+            "Lifecycle ledger of the registered model that the tag `{MODEL_TAG}` names. Written by hydra-registry; do not edit."
         );
         match self.backend.registry.create_registered_model(name, &tags, &description).await {
             // Another process was faster, or it is there without an entry.
@@ -214,36 +223,54 @@ pub(super) async fn create_archive_run(
     experiment: &ExperimentId,
     actor: &str,
 ) -> Result<RunId> {
-    let note = format!(
-        "The archive of the lifecycle ledger of the registered model {model}: the evidence of every promotion and rollback, and the \
-         policies that decided. Written by hydra-registry. Do not delete this run: without it, past decisions cannot be verified."
-    );
-    let run = NewRun::new(experiment.clone(), format!("lifecycle ledger of {model}")).user(actor).tags(
-        Tags::from([
-            (MODEL_TAG.to_owned(), model.to_string()),
-            (NOTE_TAG.to_owned(), note),
-            // The store recognises a create by it when the answer was lost.
-            (OPERATION_ID_TAG.to_owned(), Uuid::new_v4().simple().to_string()),
-        ]),
-    );
+    let mut tags = Tags::from(archive_tags(model));
+    // The store recognises a create by it when the answer was lost.
+    tags.insert(OPERATION_ID_TAG.to_owned(), Uuid::new_v4().simple().to_string());
+    let run = NewRun::new(experiment.clone(), archive_name(model)).user(actor).tags(tags);
     let run = backend.tracking.create_run(&run).await?;
     backend.tracking.update_run(&run.id, RunStatus::Finished, Some(now())).await?;
     Ok(run.id)
 }
 
+fn archive_name(model: &ModelName) -> String {
+    format!("lifecycle ledger of {model}")
+}
+
+/// What says on MLflow's pages what the run of an archive is.
+fn archive_tags(model: &ModelName) -> [(String, String); 2] {
+    let note = format!(
+        "The archive of the lifecycle ledger of the registered model {model}: the evidence of every promotion and rollback, and the \
+         policies that decided. Written by hydra-registry. Do not delete this run: without it, past decisions cannot be verified."
+    );
+    [(MODEL_TAG.to_owned(), model.to_string()), (NOTE_TAG.to_owned(), note)]
+}
+
 impl LedgerWriter {
     /// Notes where the ledger of a renamed model is, so that the next command finds it without a search.
     pub async fn note_place(&self) -> Result<()> {
-        let ledger = &self.ledger;
-        if !ledger.renamed {
-            return Ok(());
+        if self.ledger.renamed { self.note_names().await } else { Ok(()) }
+    }
+
+    /// [`Self::note_place`], also where only the ledger's own marks name another model.
+    pub async fn restore_place(&self) -> Result<()> {
+        if self.ledger.renamed || !self.ledger.is_named_rightly().await? {
+            return self.note_names().await;
         }
-        let (backend, model, name) = (&ledger.backend, &ledger.model, &ledger.name);
-        try_join(
+        Ok(())
+    }
+
+    async fn note_names(&self) -> Result<()> {
+        let Ledger { backend, model, name, id, run_id, .. } = &self.ledger;
+        try_join3(
             set_tag(backend, name, MODEL_TAG, model.as_str()),
+            set_tag(backend, name, ID_TAG, id),
             set_tag(backend, model, NAME_TAG, name.as_str()),
         )
-        .await
-        .map(drop)
+        .await?;
+        let tags = archive_tags(model).into_iter().chain([(RUN_NAME_TAG.to_owned(), archive_name(model))]);
+        if let Err(error) = backend.tracking.log_batch(run_id, &RunBatch::default().tags(tags)).await {
+            tracing::debug!(%error, %run_id, "cannot note the model's name in the run of the archive");
+        }
+        Ok(())
     }
 }

@@ -149,7 +149,23 @@ impl Ledger {
         limit: Option<usize>,
         since: Option<Timestamp>,
     ) -> BoxStream<'_, Result<(Record, Fate)>> {
-        let steps = self.read(limit.map(|limit| limit.saturating_add(RACES)));
+        let entries = self.pages_of(limit.map(|limit| limit.saturating_add(RACES)), since);
+        entries.take(limit.unwrap_or(usize::MAX)).boxed()
+    }
+
+    /// [`Self::entries`] without a limit, `page_size` entries per request after the newest: for a reader that looks whether there are
+    /// new ones.
+    #[must_use]
+    pub fn pages(&self, page_size: usize) -> BoxStream<'_, Result<(Record, Fate)>> {
+        self.pages_of(Some(page_size), None)
+    }
+
+    fn pages_of(
+        &self,
+        page_size: Option<usize>,
+        since: Option<Timestamp>,
+    ) -> BoxStream<'_, Result<(Record, Fate)>> {
+        let steps = self.read(page_size);
         let recent = steps.try_take_while(move |step| {
             let created_at = match step {
                 Step::Valid { record, .. } => Some(record.created_at),
@@ -158,8 +174,7 @@ impl Ledger {
             };
             ready(Ok(since.is_none_or(|since| created_at.is_none_or(|created_at| created_at >= since))))
         });
-        let valid = recent.try_filter_map(|step| ready(valid_entry(step)));
-        valid.take(limit.unwrap_or(usize::MAX)).boxed()
+        recent.try_filter_map(|step| ready(valid_entry(step))).boxed()
     }
 
     /// [`Self::entries`], read to the end.

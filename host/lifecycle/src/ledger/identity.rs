@@ -1,5 +1,6 @@
 //! The model that a ledger belongs to, and where its ledger is.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use futures_util::future::try_join;
@@ -185,9 +186,22 @@ impl Ledger {
             renamed,
             artifact_uri: Arc::default(),
             cache: None,
+            policies: None,
+            decisions: None,
             clock_tolerance: DEFAULT_TOLERANCE,
             opened: Arc::default(),
+            numbering: Arc::default(),
         }
+    }
+}
+
+impl Ledger {
+    /// Whether the registered model of the ledger names no other ledger and no other model. After several renames it may name
+    /// a model that has another name now, or is another one.
+    pub(super) async fn is_named_rightly(&self) -> Result<bool> {
+        let registered = self.backend.registry.registered_model(&self.name).await?;
+        let says = |tag: &str, value: &str| registered.tags.get(tag).is_none_or(|found| found == value);
+        Ok(says(MODEL_TAG, self.model.as_str()) && says(ID_TAG, &self.id))
     }
 }
 
@@ -245,8 +259,11 @@ async fn search(
         // The model was read by its name, with this tag: a search that does not find it says nothing about its ledger either.
         return Err(contradictory("a search for a tag does not find the model, which has it", &identity));
     }
-    for found in found {
-        if found.name == registered.name || found.name == *usual {
+    // A ledger whose own id was removed still says whose it is.
+    let named = tagged(backend, MODEL_TAG, registered.name.as_str()).await?;
+    let mut looked_at = BTreeSet::from([registered.name.clone(), usual.clone()]);
+    for found in found.into_iter().chain(named) {
+        if !looked_at.insert(found.name.clone()) {
             continue;
         }
         let page = read_page(backend, &found.name, None, PAGE).await?;

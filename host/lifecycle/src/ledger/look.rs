@@ -8,6 +8,7 @@ use tokio::time::Instant;
 
 use crate::clock::store_time;
 use crate::ledger::chain::{ENTRY_TAG, Reading, Record, Window};
+use crate::ledger::numbering::Numbering;
 use crate::ledger::{Ledger, errors};
 use crate::versions;
 use hydra_base::Timestamp;
@@ -41,6 +42,8 @@ pub(super) struct Snapshot {
     pub now: Timestamp,
     /// Whether the aliases were read after the head, which was then read again and had not changed.
     pub confirmed: bool,
+    /// Whether the head was read again after everything that could overwrite it, or nothing can.
+    pub is_final: bool,
     /// The versions that do not exist any more, of those that matter; only looked up for a confirmed snapshot.
     pub gone: BTreeSet<Version>,
 }
@@ -61,7 +64,7 @@ impl Snapshot {
     fn new(backend: &Backend, window: Window, registered: RegisteredModel, asked_at: Instant) -> Self {
         let elapsed = i64::try_from(asked_at.elapsed().as_millis()).unwrap_or(0);
         let now = store_time(backend).saturating_sub(elapsed);
-        Self { window, registered, asked_at, now, confirmed: false, gone: BTreeSet::new() }
+        Self { window, registered, asked_at, now, confirmed: false, is_final: false, gone: BTreeSet::new() }
     }
 
     /// The head, for writers. `LedgerNewer` when a newer release wrote an entry that matters, `LedgerBroken` when one is
@@ -155,25 +158,27 @@ impl Ledger {
 
     /// The ledger after an entry was appended on a server, from where it has to be carried out; `None` if it is not the head.
     ///
-    /// If its number directly follows the newest one in `quiet`, no other entry lies in between, and it is the head without looking
-    /// again. Its aliases are not read again before they are moved, only after: by the ledger they are as in `quiet`. Side moves are
-    /// made only from where an alias is, and outside the ledger others move such aliases all the time, as `log-candidate` does: they
-    /// were read beside the append.
+    /// The entry is read back, unless it is the head without that: where the store gives each number once, if its number directly
+    /// follows the newest one in `quiet`, since no other entry lies in between. Its aliases are not read again before they are
+    /// moved, only after: by the ledger they are as in `quiet`. Side moves are made only from where an alias is, and outside the
+    /// ledger others move such aliases all the time, as `log-candidate` does: they were read beside the append.
     pub(super) async fn appended(&self, quiet: &Snapshot, appended: Appended) -> Result<Option<Snapshot>> {
         let Appended { version, registered, mut asked_at } = appended;
         let Reading::Record(own) = Reading::of(&version, &self.id) else { return Ok(None) };
-        let operation_id = own.entry.operation_id.clone();
-        let window = if own.number == quiet.window.newest() + 1 {
+        let (digest, then, numbering) = (own.digest, Instant::now(), self.numbering().await?);
+        let window = if numbering == Numbering::Unique && own.number == quiet.window.newest() + 1 {
             quiet.window.clone().with(*own)
         } else if own.entry.side.is_empty() {
-            asked_at = Instant::now();
-            self.read_window(None, None).await?
+            asked_at = then;
+            let Some(window) = self.read_back(&own, then, numbering).await? else { return Ok(None) };
+            window
         } else {
             return Ok(None);
         };
         let mut snapshot = Snapshot::new(&self.backend, window, registered, asked_at);
         snapshot.gone.clone_from(&quiet.gone);
-        let is_head = snapshot.head().is_ok_and(|head| head.entry.operation_id == operation_id);
+        snapshot.is_final = true;
+        let is_head = snapshot.head().is_ok_and(|head| head.digest == digest);
         Ok(is_head.then_some(snapshot))
     }
 
@@ -201,7 +206,7 @@ impl Ledger {
         snapshot.confirmed = true;
         let same = match (earlier.readable_head(), snapshot.readable_head()) {
             (Some(before), Some(after)) => {
-                before.number == after.number && before.is_settled() == after.is_settled()
+                before.digest == after.digest && before.is_settled() == after.is_settled()
             }
             (None, None) => earlier.window.newest() == snapshot.window.newest(),
             _ => false,

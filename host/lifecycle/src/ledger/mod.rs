@@ -7,13 +7,13 @@
 //! - [`hydra_ledger_rules`]: which entries count, and what the aliases mean. Pure; the model check in `tests/model_check` explores them.
 //! - [`entry`], [`mark`]: what an entry holds, its canonical text, and the mark that it was carried out.
 //! - `document`: documents in the archive, with their schemas.
-//! - [`standing`], `mirror`: what holds beside the aliases, and its mirror in the tags of versions.
+//! - [`standing`], `mirror`: what holds beside the aliases, and its mirror in tags. [`active`]: the document of the active policy.
 //! - [`chain`]: the newest entries as read, and the head among them.
 //! - `decide`: what the ledger and its caller exchange in a transition. [`decision`]: the answers of several policies, in the archive.
-//! - `founding`, `identity`, `look`, `settle`, `draft`, `commit`, `archive`, `view`, `remembered`, `foreseen`: the driver, the same loop over the store traits.
+//! - `founding`, `identity`, `numbering`, `look`, `settle`, `draft`, `commit`, `archive`, `view`, `remembered`, `foreseen`: the driver, the same loop over the store traits.
 //! - [`head`], [`witness`]: what a person keeps of the ledger elsewhere, and compares later.
 //! - [`clocks`]: what the entries say of the clocks of their authors.
-//! - [`history`], `champions`, [`verify`], [`rerun`], [`doctor`], `diagnosis`, `unrecorded`, `repair`, `requarantine`, `new_archive`: reading, auditing, diagnosing, repairing.
+//! - [`history`], `known`, `champions`, [`verify`], [`rerun`], [`doctor`], `diagnosis`, `unrecorded`, `repair`, `requarantine`, `new_archive`: reading, auditing, diagnosing, repairing.
 //!
 //! A [`Ledger`] reads and cannot write; what writes is a method of [`LedgerWriter`].
 
@@ -26,12 +26,13 @@ use crate::document_cache::DocumentCache;
 use hydra_base::names::{ModelName, RunId};
 use hydra_mlflow::connect::Backend;
 
+pub mod active;
 mod archive;
 pub mod chain;
 mod champions;
 pub mod clocks;
 mod commit;
-mod decide;
+pub(crate) mod decide;
 pub mod decision;
 mod diagnosis;
 pub mod doctor;
@@ -44,10 +45,14 @@ mod founding;
 pub mod head;
 pub mod history;
 mod identity;
+mod known;
 mod look;
 pub mod mark;
 mod mirror;
 mod new_archive;
+mod numbering;
+mod policy_audit;
+mod policy_doctor;
 mod remembered;
 mod repair;
 mod requarantine;
@@ -64,7 +69,7 @@ pub mod witness;
 
 pub use decide::{Decide, DecideOutcome, LedgerView, Proposal, ProposedDecision, Recorded};
 pub use identity::{Opened, is_ledger, ledger_name, refuse_foreign, refuse_prompt, renamed_hint, renamed_to};
-pub use mirror::QUARANTINE_TAG;
+pub use mirror::{POLICY_TAG, QUARANTINE_TAG, names_active_policy};
 pub use single::no_entry;
 pub use standing::Standing;
 
@@ -108,9 +113,14 @@ pub struct Ledger {
     renamed: bool,
     artifact_uri: Arc<OnceCell<String>>,
     cache: Option<DocumentCache>,
+    /// Documents and components of active policies.
+    policies: Option<DocumentCache>,
+    /// What decisions rested on.
+    decisions: Option<DocumentCache>,
     clock_tolerance: Duration,
     /// What was read when it was opened, for the first transition.
     opened: Arc<Mutex<Option<look::Snapshot>>>,
+    numbering: Arc<numbering::Shown>,
 }
 
 /// The ledger of one registered model, for writers: transitions and repairs.
@@ -139,6 +149,12 @@ impl LedgerWriter {
         &self.settings.actor
     }
 
+    /// The user that the server says the writer is authenticated as.
+    #[must_use]
+    pub fn user(&self) -> Option<&str> {
+        self.settings.user.as_deref()
+    }
+
     /// The same writer of the ledger that `change` makes of its own.
     #[must_use]
     pub fn map_ledger(self, change: impl FnOnce(Ledger) -> Ledger) -> Self {
@@ -151,6 +167,12 @@ impl Ledger {
     #[must_use]
     pub fn with_cache(self, cache: Option<DocumentCache>) -> Self {
         Self { cache, ..self }
+    }
+
+    /// The same ledger, with a cache of active policies.
+    #[must_use]
+    pub fn with_policy_cache(self, policies: Option<DocumentCache>) -> Self {
+        Self { policies, ..self }
     }
 
     /// The same ledger, with another tolerance of clocks than [`DEFAULT_TOLERANCE`](crate::clock::DEFAULT_TOLERANCE).

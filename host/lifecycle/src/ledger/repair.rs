@@ -18,8 +18,12 @@ use hydra_ledger_rules::{Found, Number};
 /// begun to restore before its process ended.
 fn follows_checkpoint(quiet: &Quiet) -> bool {
     let mut chain = quiet.snapshot.window.valid_from(quiet.head.number).map(|record| record.entry.operation);
-    let repaired =
-        |kind: &EntryKind| matches!(kind, EntryKind::Quarantine | EntryKind::External | EntryKind::Reassert);
+    let repaired = |kind: &EntryKind| {
+        matches!(
+            kind,
+            EntryKind::Quarantine | EntryKind::Activate | EntryKind::External | EntryKind::Reassert
+        )
+    };
     chain.find(|kind| !repaired(kind)) == Some(EntryKind::Checkpoint)
 }
 
@@ -47,7 +51,9 @@ impl LedgerWriter {
                 }
                 self.restore_standing(&quiet).await?;
                 if follows_checkpoint(&quiet) {
-                    self.quarantine_again(&self.ledger.standing(&quiet.head).await?).await?;
+                    let standing = self.ledger.standing(&quiet.head).await?;
+                    self.quarantine_again(&standing).await?;
+                    self.activate_again(&quiet.snapshot.registered.tags).await?;
                 }
                 return Ok(checkpoint);
             }
@@ -84,7 +90,12 @@ impl LedgerWriter {
             return Ok(());
         }
         let standing = self.ledger.standing(&quiet.head).await?;
-        self.mirror(&self.ledger.missing_mirrors(&standing).await?).await
+        self.mirror(&self.ledger.missing_mirrors(&standing).await?).await?;
+        let Some(active) = standing.panel() else { return Ok(()) };
+        if standing.differs_from_tag(&quiet.snapshot.registered.tags) {
+            self.mirror_policy(&standing.policy_mirror()).await?;
+        }
+        self.restore_active_from_cache(active).await
     }
 
     async fn restore_document(&self, record: &Record, reference: StandingRef) -> Result<()> {

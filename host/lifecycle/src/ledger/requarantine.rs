@@ -1,7 +1,5 @@
 //! Quarantines that outlast the entries that began them: a lost ledger, or a lost entry, must not end one.
 
-use std::collections::BTreeSet;
-
 use async_trait::async_trait;
 use uuid::Uuid;
 
@@ -47,20 +45,16 @@ impl Decide for Again<'_> {
         }
         let tag = self.version.tags.get(QUARANTINE_TAG).map(String::as_str).unwrap_or_default();
         let former = tag.rsplit(PREFIX).next().unwrap_or_default();
+        let explanation = format!("version {number} goes into quarantine again: its tag says that it was");
         Ok(DecideOutcome::Propose(Box::new(Proposal {
-            operation: EntryKind::Quarantine,
             target: Some(number),
             reason: Some(format!("{PREFIX}{}", excerpt(former, MAX_CHARS))),
-            explanation: format!("version {number} goes into quarantine again: its tag says that it was"),
-            decision: None,
-            moves: Vec::new(),
-            overrides: BTreeSet::new(),
             subject: Some(Subject {
                 model_sha256: self.version.tags.get(SHA256_TAG).cloned(),
                 expires: None,
                 own: false,
             }),
-            quarantines: BTreeSet::new(),
+            ..Proposal::statement(EntryKind::Quarantine, explanation)
         })))
     }
 }

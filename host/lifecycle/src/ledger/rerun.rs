@@ -11,22 +11,25 @@ use crate::ledger::entry::Decided;
 use crate::ledger::errors::is_lost;
 use crate::panel::{Answer, put_to};
 use crate::recording::evidence_sha256;
-use hydra_base::Sha256;
 use hydra_base::error::{Error, ErrorKind, Result};
-use hydra_policy::{Budget, Context, Decision, Input};
+use hydra_base::{PolicyIdentity, Sha256};
+use hydra_policy::{Budget, Context, Decision, Input, Usage};
 
 /// Runs policies again.
 #[async_trait]
 pub trait Replay: Send + Sync {
-    /// Asks the policy with these bytes, whose SHA-256 is `sha256`, under that budget.
+    /// Asks the policy with these bytes, whose SHA-256 is `sha256`, under that budget. Returns also what it calls itself.
     async fn replay(
         &self,
         sha256: Sha256,
         component: Vec<u8>,
         budget: &Budget,
         question: Input,
-    ) -> Result<Decision>;
+    ) -> Result<(PolicyIdentity, Decision)>;
 }
+
+/// What is wrong if the entry names the policy otherwise than its component does.
+const OTHER_NAME: &str = "the name or the version of its policy is not that of the archived component";
 
 /// The end of a comparison that did not come to its good end.
 enum Stop {
@@ -123,9 +126,12 @@ fn compare(
     record: &Record,
     decided: &Decided,
     context: &Context,
-    rerun: Result<Decision>,
+    rerun: Result<(PolicyIdentity, Decision)>,
 ) -> Result<(), String> {
-    let rerun = rerun.map_err(|error| format!("cannot repeat the decision: {error}"))?;
+    let (policy, rerun) = rerun.map_err(|error| format!("cannot repeat the decision: {error}"))?;
+    if policy != decided.policy {
+        return Err(OTHER_NAME.into());
+    }
     let verdict = rerun.verdict.kind();
     if verdict != decided.verdict {
         return Err(format!("the repeated decision is {verdict}, not {}", decided.verdict));
@@ -134,16 +140,31 @@ fn compare(
         return Err("the repeated decision has another explanation".into());
     }
     archived::carries_out(&record.entry, context, verdict, rerun.verdict.moves())?;
-    // Another release may embed another version of wasmtime, which may count fuel differently.
-    if record.is_of_this_release() && rerun.usage.fuel != decided.usage.fuel {
-        return Err("the repeated decision uses another amount of fuel".into());
+    // Another release may embed another version of wasmtime, which may count fuel and memory differently.
+    if record.is_of_this_release() { same_cost(rerun.usage, Some(decided.usage)) } else { Ok(()) }
+}
+
+/// Compares what a repeated decision cost. Time is not deterministic.
+fn same_cost(rerun: Usage, recorded: Option<Usage>) -> Result<(), String> {
+    match recorded {
+        Some(recorded) if recorded.fuel != rerun.fuel => {
+            Err("the repeated decision uses another amount of fuel".into())
+        }
+        Some(recorded) if recorded.memory != rerun.memory => {
+            Err("the repeated decision uses another amount of memory".into())
+        }
+        Some(_) => Ok(()),
+        None => Err("it does not say what the decision cost".into()),
     }
-    Ok(())
 }
 
 /// Compares the repeated decision of a policy of a panel.
-fn differs(answer: &Answer, rerun: Result<Decision>, own_release: bool) -> Result<(), String> {
-    let rerun = match (&answer.error, rerun) {
+fn differs(
+    answer: &Answer,
+    rerun: Result<(PolicyIdentity, Decision)>,
+    own_release: bool,
+) -> Result<(), String> {
+    let (policy, rerun) = match (&answer.error, rerun) {
         (None, rerun) => rerun.map_err(|error| format!("cannot repeat the decision: {error}"))?,
         // Time is not deterministic, and other limits may be counted differently by another release.
         (Some(kind), _) if !own_release || kind == ErrorKind::PolicyTimeout.as_str() => return Ok(()),
@@ -151,10 +172,13 @@ fn differs(answer: &Answer, rerun: Result<Decision>, own_release: bool) -> Resul
         (Some(kind), Err(error)) => {
             return Err(format!("the repeated decision fails with {}, not {kind}", error.kind()));
         }
-        (Some(kind), Ok(rerun)) => {
+        (Some(kind), Ok((_, rerun))) => {
             return Err(format!("the repeated decision is {}, not an error ({kind})", rerun.verdict.kind()));
         }
     };
+    if policy != answer.policy {
+        return Err(OTHER_NAME.into());
+    }
     if Some(rerun.verdict.kind()) != answer.verdict_kind() {
         return Err(format!("the repeated decision is {}, not {}", rerun.verdict.kind(), answer.verdict));
     }
@@ -164,8 +188,5 @@ fn differs(answer: &Answer, rerun: Result<Decision>, own_release: bool) -> Resul
     if rerun.verdict.moves() != answer.moves {
         return Err("the repeated decision has other moves".into());
     }
-    if own_release && answer.usage.is_none_or(|usage| usage.fuel != rerun.usage.fuel) {
-        return Err("the repeated decision uses another amount of fuel".into());
-    }
-    Ok(())
+    if own_release { same_cost(rerun.usage, answer.usage) } else { Ok(()) }
 }

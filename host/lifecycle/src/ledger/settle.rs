@@ -16,6 +16,7 @@ use crate::ledger::LedgerWriter;
 use crate::ledger::chain::Record;
 use crate::ledger::look::Snapshot;
 use crate::ledger::mark::{APPLIED_TAG, Mark};
+use crate::ledger::numbering::Numbering;
 use hydra_base::aliases::AliasMove;
 use hydra_base::error::{Error, ErrorKind, Result};
 use hydra_base::failpoint::{self, failpoint};
@@ -42,9 +43,20 @@ pub(super) struct Settler<'a> {
     /// The entries whose aliases this writer may have written, until it saw that all is well: should one of their values
     /// turn up after its entry was superseded, this writer was the slow one.
     wrote: Vec<Record>,
-    /// The versions whose tags this writer may have written, and the head for which it wrote them last, until it saw that this
-    /// is still the head. Otherwise another writer may have written a tag before, and this one after.
-    mirrored: Option<(Number, BTreeSet<Version>)>,
+    /// The tags that this writer may have written, until it saw that the head for which it wrote them is still the head. Otherwise
+    /// another writer may have written a tag before, and this one after.
+    mirrored: Option<Mirrored>,
+}
+
+/// The tags that a writer may have written.
+#[derive(Debug, Default)]
+struct Mirrored {
+    /// The head for which it wrote them last.
+    head: Number,
+    /// The versions.
+    versions: BTreeSet<Version>,
+    /// Whether the one of the model that names its active policy is among them.
+    policy: bool,
 }
 
 /// Aliases and ledger, read when they agreed.
@@ -132,7 +144,7 @@ impl<'a> Settler<'a> {
             match assessed.situation {
                 Situation::Quiet if self.has_to_mirror_again(&head) => self.mirror_again(&head).await?,
                 Situation::Quiet => {
-                    let own_work = self.wrote.last().is_some_and(|wrote| wrote.number == head.number);
+                    let own_work = self.wrote.last().is_some_and(|wrote| wrote.digest == head.digest);
                     self.wrote.clear();
                     self.mirrored = None;
                     return Ok(Quiet { snapshot, head, own_work });
@@ -204,6 +216,10 @@ impl<'a> Settler<'a> {
         head: &Record,
         assessed: &Assessed,
     ) -> Result<Option<Snapshot>> {
+        if !self.is_final(snapshot, head).await? {
+            self.pause().await?;
+            return Ok(None);
+        }
         let windows = self.writer.settings.windows;
         let elapsed = u64::try_from(snapshot.asked_at.elapsed().as_millis()).unwrap_or(u64::MAX);
         if !windows.may_write(elapsed) {
@@ -262,6 +278,16 @@ impl<'a> Settler<'a> {
         }
         failpoint("ledger.marked");
         self.writer.ledger.look(self.reach).await.map(Some)
+    }
+
+    /// Whether no other entry can turn out to have the number of the head: aliases must not be moved by one of two.
+    async fn is_final(&self, snapshot: &Snapshot, head: &Record) -> Result<bool> {
+        let (ledger, then) = (&self.writer.ledger, Instant::now());
+        let numbering = ledger.numbering().await?;
+        if snapshot.is_final || numbering == Numbering::Unique {
+            return Ok(true);
+        }
+        Ok(ledger.read_back(head, then, numbering).await?.is_some())
     }
 
     async fn write(&self, AliasMove { alias, version }: &AliasMove) -> Result<()> {

@@ -5,6 +5,7 @@
 //! nothing but what the entries hold. So it can be rebuilt when the archive is lost, and the verification compares the
 //! two. [`hydra_ledger_rules::standing`] decides what an entry changes.
 
+mod active;
 pub(in crate::ledger) mod audit;
 mod reading;
 
@@ -14,13 +15,16 @@ use serde::{Deserialize, Serialize};
 
 use crate::ledger::document;
 use crate::ledger::entry::forms::{by_version, optional_number, text_number};
-use crate::ledger::entry::{Entry, EntryKind, StandingRef};
+use crate::ledger::entry::{Activation, Entry, EntryKind, StandingRef};
 use hydra_base::actor;
 use hydra_base::error::{Error, ErrorKind, Result};
 use hydra_base::names::Version;
 use hydra_base::text::{QUOTED_CHARS, excerpt};
 use hydra_base::{Sha256, Timestamp};
 use hydra_ledger_rules::standing as rules;
+
+pub use active::{ActivePanel, MAX_PANEL_APPROVALS, PanelApproval};
+use active::{active_panel, panel_approval};
 
 /// The schema of the document that this release writes and reads.
 const SCHEMA: u32 = 1;
@@ -46,6 +50,8 @@ pub struct Standing {
     quarantines: BTreeMap<Version, Quarantine>,
     approvals: Vec<Approval>,
     panel: Option<ActivePanel>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    panel_approvals: Vec<PanelApproval>,
 }
 
 /// A version that cannot become champion.
@@ -98,14 +104,6 @@ pub struct Approval {
     pub operation_id: String,
 }
 
-/// The active panel of policies.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct ActivePanel {
-    /// The SHA-256 of its document.
-    pub sha256: Sha256,
-}
-
 impl Standing {
     /// The standing of a ledger before its first standing document.
     #[must_use]
@@ -117,6 +115,7 @@ impl Standing {
             quarantines: BTreeMap::new(),
             approvals: Vec::new(),
             panel: None,
+            panel_approvals: Vec::new(),
         }
     }
 
@@ -194,12 +193,6 @@ impl Standing {
         }
     }
 
-    /// The active panel, if there is one.
-    #[must_use]
-    pub fn panel(&self) -> Option<&ActivePanel> {
-        self.panel.as_ref()
-    }
-
     /// The standing after `entry`, where this one is the standing that the entry starts from; `None` if the entry carries
     /// it on. The number counts up by one, and approvals that have expired by the time of the entry are dropped.
     #[must_use]
@@ -207,17 +200,11 @@ impl Standing {
         let mut fold = Fold { standing: self.clone(), entry };
         entry.with_act(|act| act.apply(&mut fold));
         let mut next = fold.standing;
-        match (entry.operation, &entry.activation) {
-            (EntryKind::Activate, Some(activation)) => {
-                next.panel = Some(ActivePanel { sha256: activation.panel_sha256 });
-            }
-            (EntryKind::Deactivate, _) => next.panel = None,
-            _ => {}
-        }
         if next == *self {
             return None;
         }
         next.approvals.retain(|approval| approval.is_live(entry.at));
+        next.panel_approvals.retain(|approval| approval.is_live(entry.at));
         next.number = self.number.saturating_add(1);
         Some(next)
     }
@@ -253,11 +240,18 @@ impl Entry {
     /// Calls `with` with what the entry means for the standing.
     pub fn with_act<T>(&self, with: impl FnOnce(rules::Act<'_>) -> T) -> T {
         let quarantines: Vec<u64> = self.quarantines.iter().map(|version| version.get()).collect();
+        let policy = || self.activation.as_ref().map(Activation::policy);
         let act = match (self.operation, self.target.map(Version::get)) {
             (EntryKind::Aborted, _) => rules::Act::Abort,
             (EntryKind::Quarantine, Some(version)) => rules::Act::Quarantine(version),
             (EntryKind::Release, Some(version)) => rules::Act::Release(version),
             (EntryKind::Approve, Some(version)) => rules::Act::Approve(version),
+            (EntryKind::Approve, None) => policy().map_or(rules::Act::Carry, rules::Act::ApprovePolicy),
+            (EntryKind::Activate, _) => match policy() {
+                Some(policy @ Some(_)) => rules::Act::Activate(policy),
+                _ => rules::Act::Carry,
+            },
+            (EntryKind::Deactivate, _) => rules::Act::Activate(None),
             (EntryKind::External, _) => rules::Act::Found { crowned: self.crowned().map(Version::get) },
             _ if self.is_approved() => {
                 rules::Act::Decision { crowned: self.crowned().map(Version::get), quarantines: &quarantines }
@@ -318,5 +312,22 @@ impl rules::Standing for Fold<'_> {
 
     fn use_approvals(&mut self, version: u64) {
         self.standing.approvals.retain(|approval| approval.version.get() != version);
+    }
+
+    fn activate(&mut self, policy: Option<rules::PolicyDigest>) {
+        self.standing.panel = active_panel(self.entry).filter(|_| policy.is_some());
+    }
+
+    fn approve_policy(&mut self, policy: Option<rules::PolicyDigest>) {
+        let given = panel_approval(self.entry);
+        let approvals = &mut self.standing.panel_approvals;
+        approvals.retain(|earlier| {
+            !(earlier.policy() == policy && actor::is_same(&earlier.by, &self.entry.actor))
+        });
+        approvals.extend(given);
+    }
+
+    fn use_policy_approvals(&mut self, policy: Option<rules::PolicyDigest>) {
+        self.standing.panel_approvals.retain(|approval| approval.policy() != policy);
     }
 }

@@ -12,6 +12,7 @@ use crate::ledger::errors::is_lost;
 use crate::ledger::history::Step;
 use crate::ledger::look::Snapshot;
 use crate::ledger::{Ledger, Standing};
+use hydra_base::Sha256;
 use hydra_base::error::Result;
 use hydra_base::json;
 use hydra_base::names::Version;
@@ -38,8 +39,8 @@ impl Named {
 }
 
 impl Ledger {
-    /// The decisions that are newer than the head and not in the ledger, and the quarantines in newer standing documents that it
-    /// does not know. `inputs` are the paths of the archived inputs. Reads a long ledger to its beginning.
+    /// The decisions that are newer than the head and not in the ledger, and the quarantines and active policies in newer standing
+    /// documents that it does not know. `inputs` are the paths of the archived inputs. Reads a long ledger to its beginning.
     ///
     /// Approvals that are not in the ledger do not count: without them, a decision asks for more, not for less.
     pub(super) async fn unrecorded(
@@ -59,16 +60,19 @@ impl Ledger {
         }
         let now = self.standing(head).await?;
         let mut quarantined: BTreeSet<Version> = BTreeSet::new();
+        let mut policies: BTreeSet<Sha256> = BTreeSet::new();
         let documents = self.archived("standing").await?;
         for path in documents.difference(&named.standings).take(MOST_READ) {
             let document = self.unnamed(path).await?.and_then(|bytes| Standing::decode(&bytes).ok());
             let newer = document.filter(|found| found.is_of(&self.id) && found.number() > now.number());
             quarantined.extend(newer.iter().flat_map(Standing::quarantines).map(|(version, _)| version));
+            policies.extend(newer.iter().filter_map(Standing::panel).map(|active| active.sha256));
         }
         quarantined.retain(|version| now.quarantine(*version).is_none());
-        let is_sound = decisions == 0 && quarantined.is_empty();
+        policies.retain(|policy| now.panel().is_none_or(|active| active.sha256 != *policy));
+        let is_sound = decisions == 0 && quarantined.is_empty() && policies.is_empty();
         let entry = head.number;
-        Ok((!is_sound).then_some(LedgerFinding::Unrecorded { decisions, quarantined, entry }))
+        Ok((!is_sound).then_some(LedgerFinding::Unrecorded { decisions, quarantined, policies, entry }))
     }
 
     async fn named(&self, snapshot: &Snapshot) -> Result<Named> {

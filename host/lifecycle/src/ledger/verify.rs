@@ -4,9 +4,10 @@ use futures_util::TryStreamExt as _;
 
 use crate::ledger::Ledger;
 use crate::ledger::chain::Record;
-use crate::ledger::clocks::{backwards, wrong_time};
+use crate::ledger::clocks::{AboveCheckpoint, backwards, wrong_time};
 use crate::ledger::entry::{EntryKind, tracked};
 use crate::ledger::history::{Fate, Step};
+use crate::ledger::policy_audit::{PolicyAudit, Remark};
 use crate::ledger::rerun::Replay;
 use crate::ledger::standing::audit::{StandingAudit, StandingFlaw};
 use crate::ledger::witness::{Comparison, Witness};
@@ -40,13 +41,15 @@ pub struct Verified {
     pub bridged: Vec<Flaw>,
     /// What speaks against the times of entries, beyond the tolerance of clocks. The entries stand.
     pub clocks: Vec<Flaw>,
+    /// Decisions that set the active policy aside, on record. They stand.
+    pub set_aside: Vec<Flaw>,
     /// What is wrong; empty is what one wants.
     pub flaws: Vec<Flaw>,
 }
 
 impl Ledger {
-    /// Reads the whole ledger in constant memory, compares the aliases with its head and each entry's standing with the one
-    /// that follows from the entry before, and runs every decision again if
+    /// Reads the whole ledger in constant memory, compares the aliases with its head, each entry's standing with the one
+    /// that follows from the entry before, and the policy of each decision with the one that was active, and runs every decision again if
     /// `replay` is given. Nothing is written. What is wrong is in the result; an error only says that it could not be
     /// found out.
     pub async fn verify(&self, replay: Option<&dyn Replay>) -> Result<Verified> {
@@ -70,6 +73,8 @@ impl Ledger {
         let mut head_is_newer = false;
         let mut damage_between = false;
         let mut standings = StandingAudit::new(self);
+        let mut bridged_time = AboveCheckpoint::default();
+        let mut policies = PolicyAudit::new(self);
         let mut steps = self.read(None);
         while let Some(step) = steps.try_next().await? {
             progress();
@@ -90,6 +95,8 @@ impl Ledger {
                 Step::Valid { record, fate } => {
                     verified.valid += 1;
                     self.check_time(newer.as_deref(), &record, &mut verified);
+                    let named = bridged_time.step(&record).into_iter();
+                    verified.clocks.extend(named.map(|(entry, what)| Flaw { entry, what }));
                     match &newer {
                         // Only the newer release knows where the aliases belong.
                         None if head_is_newer => {}
@@ -106,6 +113,13 @@ impl Ledger {
                                 );
                             }
                             verified.standing_flaw(standings.pair(newer, &record).await?);
+                        }
+                    }
+                    match policies.remark(&record).await? {
+                        None => {}
+                        Some(Remark::Flaw(what)) => verified.flaw(record.number, what),
+                        Some(Remark::SetAside(what)) => {
+                            verified.set_aside.push(Flaw { entry: record.number, what });
                         }
                     }
                     if let Some(replay) = replay.filter(|_| record.entry.decided.is_some()) {

@@ -17,6 +17,9 @@ use hydra_ledger_rules::Number;
 /// The most bytes of a line: more than an entry and its frame have.
 const MAX_LINE_BYTES: u64 = 64 << 10;
 
+/// The most entries of a witness, which bound its memory.
+const MAX_ENTRIES: usize = 1_000_000;
+
 /// What a ledger was: the digests of its entries, as an earlier export has them.
 #[derive(Debug, Clone, Default)]
 pub struct Witness {
@@ -61,11 +64,22 @@ struct EntryPart {
 
 impl Witness {
     /// Reads the lines of `history export`, or of `history export --head`. `InvalidArgument` names the first line that is neither,
-    /// and one that contradicts an earlier line.
-    pub fn read(mut lines: impl BufRead) -> Result<Self> {
+    /// and one that contradicts an earlier line; `FileSize` if there are more entries than a ledger has.
+    pub fn read(lines: impl BufRead) -> Result<Self> {
+        Self::read_at_most(lines, MAX_ENTRIES)
+    }
+
+    fn read_at_most(mut lines: impl BufRead, most: usize) -> Result<Self> {
         let mut witness = Self::default();
         let mut line = Vec::new();
         for number in 1_u64.. {
+            if witness.entries.len() > most {
+                return Err(Error::new(
+                    ErrorKind::FileSize,
+                    format!("the witness has more than {most} entries"),
+                )
+                .with_hint("pass a file that `hydra-registry history export` wrote, or its last lines"));
+            }
             line.clear();
             let limited = &mut std::io::Read::take(&mut lines, MAX_LINE_BYTES);
             let read = limited.read_until(b'\n', &mut line).map_err(|source| {
@@ -225,6 +239,10 @@ mod tests {
         ] {
             assert_eq!(kind(&bad), Some(ErrorKind::InvalidArgument), "{bad:.80}");
         }
+        let two_heads = format!("a:1:{one}\na:2:{two}\n");
+        assert!(Witness::read_at_most(two_heads.as_bytes(), 2).is_ok());
+        let refused = Witness::read_at_most(two_heads.as_bytes(), 1).unwrap_err();
+        assert_eq!(refused.kind(), ErrorKind::FileSize);
         assert_eq!(Witness::read([0xff, b'\n'].as_slice()).unwrap_err().kind(), ErrorKind::InvalidArgument);
     }
 }

@@ -1,6 +1,7 @@
 //! Whether a policy is asked about a request, and what.
 
 use crate::evidence::Evidence;
+use crate::governing::InForce;
 use crate::past::Past;
 use crate::transition::{Request, Transitions};
 use hydra_base::error::{Error, ErrorKind, Result};
@@ -11,13 +12,19 @@ impl Transitions<'_> {
     /// The input that the policy receives for a request, with all its evidence.
     ///
     /// `NoCandidate` for a promotion without a version, `AlreadyChampion` for the present champion: no policy is asked about it.
-    pub async fn question(&self, request: &Request, evidence: &Evidence, past: &Past) -> Result<Input> {
+    pub async fn question(
+        &self,
+        request: &Request,
+        evidence: &Evidence,
+        past: &Past,
+        in_force: &InForce,
+    ) -> Result<Input> {
         self.check(request, evidence)?;
-        if let Some(unchanged) = self.unchanged(request, evidence) {
+        if let Some(unchanged) = self.unchanged(request, evidence, in_force) {
             return Err(Error::new(ErrorKind::AlreadyChampion, unchanged.explanation)
                 .with_hint("name another version; `hydra-registry list` shows them"));
         }
-        self.input(request, evidence, past).await
+        self.input(request, evidence, past, &in_force.panel).await
     }
 
     /// Refuses a request that has no version to be about.

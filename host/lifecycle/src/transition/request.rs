@@ -13,7 +13,7 @@ use crate::panel::Answer;
 use hydra_base::aliases::AliasState;
 use hydra_base::error::{Error, ErrorKind, Result};
 use hydra_base::names::{Alias, ModelName, Version};
-use hydra_base::{PolicyIdentity, Timestamp};
+use hydra_base::{PolicyIdentity, Sha256, Timestamp};
 use hydra_evaluation::Evaluation;
 use hydra_policy::{Operation, OverrideKind};
 
@@ -150,6 +150,9 @@ pub struct Transition {
     pub quarantined: BTreeSet<Version>,
     /// The policy that decided, or that leads the panel that decided; `None` when none was asked.
     pub policy: Option<PolicyIdentity>,
+    /// The SHA-256 of the document of the policy that was active for the model; `None` when none was. It decided, unless
+    /// [`overrides`](Self::overrides) has [`OverrideKind::InactivePolicy`].
+    pub active_policy: Option<Sha256>,
     /// The answers of all policies, the leader's first, if several decided together; else empty.
     pub panel: Vec<Answer>,
     /// Why, for people.

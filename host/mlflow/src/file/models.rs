@@ -11,7 +11,7 @@ use crate::file::{Disk, MODELS, values};
 use crate::rules;
 use hydra_base::Timestamp;
 use hydra_base::error::{Error, ErrorKind, Result};
-use hydra_base::names::{Alias, ModelName, Version};
+use hydra_base::names::{Alias, Key, ModelName, Version};
 use hydra_base::time::now;
 
 /// The directory of a registered model.
@@ -54,6 +54,11 @@ pub(super) fn read_alias(tree: &Tree, name: &ModelName, alias: &Alias) -> Result
 /// The file of an alias.
 pub(super) fn alias_path(name: &ModelName, alias: &Alias) -> String {
     format!("{}/aliases/{alias}", directory(name))
+}
+
+/// Plans a tag of a registered model that exists.
+pub(super) fn plan_tag(transaction: &mut Transaction, name: &ModelName, key: &Key, value: String) {
+    transaction.write(format!("{}/tags/{key}", directory(name)), value);
 }
 
 /// Checks MLflow's rule for names in a file store. A store with one invalid name cannot list any model.

@@ -42,7 +42,7 @@ impl RegistryStore for FileStore {
         self.blocking(move |disk| {
             disk.write(|tree, transaction| {
                 models::touch(tree, transaction, &name, None)?;
-                transaction.write(format!("{}/tags/{key}", models::directory(&name)), value);
+                models::plan_tag(transaction, &name, &key, value);
                 Ok(())
             })
         })

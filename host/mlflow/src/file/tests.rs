@@ -6,7 +6,7 @@ use tempfile::TempDir;
 use super::*;
 use crate::entities::{NewModelVersion, NewRun, RunBatch, Tags};
 use crate::store::{
-    AtomicOutcome, AtomicRegistry, AtomicTransition, RegistryStore, TrackingStore, VersionTag,
+    AtomicOutcome, AtomicRegistry, AtomicTransition, ModelTag, RegistryStore, TrackingStore, VersionTag,
 };
 use hydra_base::names::{Alias, ExperimentId, Key, RunId, Version};
 use hydra_base::testing::{model_name as name, set, version};
@@ -61,6 +61,7 @@ fn promotion() -> AtomicTransition {
             key: Key::new("team").expect("a key"),
             value: Some("risk".into()),
         }],
+        model_tags: vec![ModelTag { key: Key::new("policy").expect("a key"), value: "strict".into() }],
         entry: version_of("m_ledger"),
         expected_newest: None,
     }
@@ -83,6 +84,8 @@ async fn a_crash_after_any_step_is_finished_by_the_next_reader() {
         assert_eq!(scene.aliases().await, expected, "after {done} steps");
         let tagged = reader.model_version(&name("m"), version(1)).await.expect("the version");
         assert_eq!(tagged.tags["team"], "risk", "after {done} steps");
+        let model = reader.registered_model(&name("m")).await.expect("a model");
+        assert_eq!(model.tags["policy"], "strict", "after {done} steps");
         assert!(!scene.path(".hydra-registry.journal").exists());
         let again = reader.commit(&promotion()).await.expect("an outcome");
         assert!(matches!(again, AtomicOutcome::Conflict));
@@ -105,6 +108,7 @@ async fn a_crash_after_any_step_is_foreseen_by_a_reader_that_cannot_write() {
         assert_eq!(entry.tags["hydra.entry"], "{}", "after {done} steps");
         let tagged = versions::read_with_aliases(&tree, &name("m"), version(1)).expect("the version");
         assert_eq!(tagged.tags["team"], "risk", "after {done} steps");
+        assert_eq!(model.tags["policy"], "strict", "after {done} steps");
         assert_eq!(versions::page(&tree, &name("m_ledger"), None, 10).expect("a page").items.len(), 1);
         assert_eq!(contents(&scene.path("")), before, "after {done} steps");
         // What it foresaw is what the next writer makes of it.

@@ -3,7 +3,7 @@
 use crate::file::transaction::Transaction;
 use crate::file::tree::Tree;
 use crate::file::{models, versions};
-use crate::store::{AtomicOutcome, AtomicTransition};
+use crate::store::{AtomicOutcome, AtomicTransition, ModelTag};
 use hydra_base::aliases::AliasMove;
 use hydra_base::error::{ErrorKind, Result};
 use hydra_base::names::ModelName;
@@ -58,6 +58,9 @@ pub(super) fn plan_transition(
             Err(error) if error.kind() == ErrorKind::VersionNotFound => {}
             planned => planned?,
         }
+    }
+    for ModelTag { key, value } in &transition.model_tags {
+        models::plan_tag(transaction, &transition.model, key, value.clone());
     }
     Ok(AtomicOutcome::Committed(entry))
 }

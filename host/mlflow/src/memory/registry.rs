@@ -9,7 +9,7 @@ use crate::entities::{
 use crate::errors;
 use crate::memory::{MemoryStore, State, StoredModel, StoredVersion};
 use crate::rules;
-use crate::store::{AtomicOutcome, AtomicRegistry, AtomicTransition, RegistryStore, VersionTag};
+use crate::store::{AtomicOutcome, AtomicRegistry, AtomicTransition, ModelTag, RegistryStore, VersionTag};
 use crate::uri::ModelUri;
 use hydra_base::aliases::AliasMove;
 use hydra_base::error::Result;
@@ -187,6 +187,10 @@ impl AtomicRegistry for MemoryStore {
                 Some(value) => version.tags.insert(key.to_string(), value.clone()),
                 None => version.tags.remove(key.as_str()),
             };
+        }
+        let tags = &mut state.model_mut(&transition.model)?.model.tags;
+        for ModelTag { key, value } in &transition.model_tags {
+            tags.insert(key.to_string(), value.clone());
         }
         Ok(AtomicOutcome::Committed(entry))
     }

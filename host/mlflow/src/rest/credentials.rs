@@ -169,11 +169,14 @@ impl CredentialsFile {
     }
 }
 
+/// The most bytes of a file of credentials.
+const MAX_BYTES: u64 = 1 << 20;
+
 fn read_if_present(path: &Path) -> Result<Option<String>> {
     if matches!(path.try_exists(), Ok(false)) {
         return Ok(None);
     }
-    let read = regular_file::read_text(path, |error| {
+    let read = regular_file::read_text(path, MAX_BYTES, |error| {
         Error::new(ErrorKind::Config, "cannot read a credentials file")
             .with_context("path", path.display())
             .with_source(error)

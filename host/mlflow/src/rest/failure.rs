@@ -206,6 +206,17 @@ impl Failure {
         self.0.outcome != Outcome::Final
     }
 
+    /// Whether there was no connection to the server.
+    pub(super) fn is_without_connection(&self) -> bool {
+        self.0.kind == ErrorKind::Unreachable && self.0.outcome == Outcome::NotDone
+    }
+
+    /// A failure to connect.
+    #[cfg(test)]
+    pub(super) fn without_connection(request: &str) -> Self {
+        Self::new(ErrorKind::Unreachable, "cannot reach it", Outcome::NotDone, request)
+    }
+
     /// Whether the request may have taken effect despite the failure.
     pub(super) fn may_have_happened(&self) -> bool {
         self.0.outcome == Outcome::Unknown

@@ -37,6 +37,7 @@ use wire::Empty;
 
 pub(crate) use artifacts::ArtifactProxy;
 pub use config::RestConfig;
+pub use tls::client_for_others;
 
 /// The store of an MLflow server. Creating it sends no request; the first call connects.
 #[derive(Debug)]
@@ -44,6 +45,8 @@ pub struct RestStore {
     transport: Arc<Transport>,
     /// Set after the server answered that it has no LoggedModels (MLflow 2).
     lacks_logged_models: AtomicBool,
+    /// Set after the server listed a version with its aliases.
+    lists_aliases: AtomicBool,
     /// The authenticated user, after the server was asked.
     user: OnceCell<Option<String>>,
 }
@@ -55,6 +58,7 @@ impl RestStore {
         Self {
             transport: Arc::new(Transport::new(config)),
             lacks_logged_models: AtomicBool::new(false),
+            lists_aliases: AtomicBool::new(false),
             user: OnceCell::new(),
         }
     }

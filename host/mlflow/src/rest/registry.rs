@@ -1,5 +1,7 @@
 //! Registered models, versions and aliases over REST.
 
+use std::sync::atomic::Ordering;
+
 use async_trait::async_trait;
 use serde_json::{Value, json};
 
@@ -126,6 +128,10 @@ impl RegistryStore for RestStore {
         self.transport.clock.difference()
     }
 
+    fn lists_aliases(&self) -> bool {
+        self.lists_aliases.load(Ordering::Relaxed)
+    }
+
     async fn authenticated_user(&self) -> Result<Option<String>> {
         let ask = || async {
             match self.call::<UserAnswer>(&Call::get("users/current", Vec::new())).await {
@@ -161,7 +167,7 @@ impl RegistryStore for RestStore {
             self.page::<ModelVersionsAnswer>(page_size, |items| search(filter.clone(), items)).await?;
         let asked = Asked { request: SEARCH, items, token: None };
         let more = asked.next(answer.model_versions.len(), answer.next_page_token.take())?.is_some();
-        let items = answer.into_entities(name)?;
+        let items = self.listed(answer, name)?;
         let Ok(highest) = below.map(|below| Version::new(below.get() - 1)).transpose() else {
             // There is no version below the first.
             return Ok(Page { items: Vec::new(), next: None });
@@ -187,7 +193,7 @@ impl RegistryStore for RestStore {
             Err(failure) if failure.kind() == ErrorKind::AnswerSize && lowest < highest => {
                 return self.versions_one_by_one(name, lowest, highest).await;
             }
-            answer => answer?.into_entities(name)?,
+            answer => self.listed(answer?, name)?,
         };
         check_descending(SEARCH, versions.iter().map(|version| version.version), lowest, Some(highest))?;
         Ok(versions)
@@ -273,6 +279,14 @@ impl RestStore {
             }
         }
         Ok(found)
+    }
+
+    /// The versions of a listing, which shows what kind of store the server has.
+    fn listed(&self, answer: ModelVersionsAnswer, name: &ModelName) -> Result<Vec<ModelVersion>> {
+        if answer.has_aliases() {
+            self.lists_aliases.store(true, Ordering::Relaxed);
+        }
+        answer.into_entities(name)
     }
 
     /// A call about a registered model: `NotFound` becomes `ModelNotFound`.

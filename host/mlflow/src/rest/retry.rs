@@ -9,6 +9,9 @@ use crate::environment::{self, Environment};
 use hydra_base::error::Result;
 use hydra_base::jitter;
 
+/// The longest wait before a server that has not answered yet is tried again.
+const FIRST_WAIT: Duration = Duration::from_secs(2);
+
 /// The shortest time limit of one attempt, however short the timeout is.
 const LEAST_ATTEMPT: Duration = Duration::from_secs(5);
 
@@ -18,6 +21,9 @@ const LEAST_ATTEMPT: Duration = Duration::from_secs(5);
 /// the time that is left. For a server that needs longer, increase `MLFLOW_HTTP_REQUEST_TIMEOUT`. Transfers of files
 /// are different: the timeout limits each time in which no byte moves, because a proxy answers only after it has
 /// received and stored the whole file.
+///
+/// A server that has answered before is restarting if it cannot be connected to, so it is tried again until the timeout. One that has
+/// not answered yet may not exist: the call gives up sooner.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct RetryPolicy {
     pub(super) max_retries: u32,
@@ -28,6 +34,8 @@ pub(super) struct RetryPolicy {
     pub(super) timeout: Duration,
     /// The time limit of an attempt that is not the last.
     pub(super) attempt: Duration,
+    /// How long a server that has not answered yet is tried again if it cannot be connected to.
+    pub(super) connect: Duration,
 }
 
 impl RetryPolicy {
@@ -43,6 +51,7 @@ impl RetryPolicy {
             respect_retry_after: environment.flag_or(environment::RESPECT_RETRY_AFTER, true)?,
             timeout,
             attempt: (timeout / 2).max(LEAST_ATTEMPT),
+            connect: seconds(environment::CONNECT_TIMEOUT, 10)?,
         })
     }
 
@@ -61,11 +70,18 @@ pub(super) struct RetryBudget {
     policy: RetryPolicy,
     retries: u32,
     deadline: Instant,
+    /// Until when it tries to connect to a server that has not answered yet.
+    first: Option<Instant>,
 }
 
 impl RetryBudget {
     pub(super) fn new(policy: &RetryPolicy) -> Self {
-        Self { policy: policy.clone(), retries: 0, deadline: Instant::now() + policy.timeout }
+        Self { policy: policy.clone(), retries: 0, deadline: Instant::now() + policy.timeout, first: None }
+    }
+
+    /// The same for a server that has not answered yet.
+    pub(super) fn of_first_call(policy: &RetryPolicy) -> Self {
+        Self { first: Some(Instant::now() + policy.connect), ..Self::new(policy) }
     }
 
     /// The deadline of the call.
@@ -99,9 +115,14 @@ impl RetryBudget {
             return Err(failure);
         }
         let asked = failure.retry_after().filter(|_| self.policy.respect_retry_after);
-        let wait = asked.unwrap_or_else(|| self.policy.backoff(self.retries + 1));
+        let mut wait = asked.unwrap_or_else(|| self.policy.backoff(self.retries + 1));
+        let mut deadline = self.deadline;
+        if let Some(first) = self.first.filter(|_| failure.is_without_connection()) {
+            deadline = deadline.min(first);
+            wait = wait.min(FIRST_WAIT);
+        }
         // The server chose this wait, so it may be longer than an `Instant` can represent.
-        if Instant::now().checked_add(wait).is_none_or(|end| end >= self.deadline) {
+        if Instant::now().checked_add(wait).is_none_or(|end| end >= deadline) {
             return Err(failure);
         }
         self.retries += 1;
@@ -143,6 +164,28 @@ mod tests {
         assert_eq!(seconds(budget(&[(environment::REQUEST_TIMEOUT, "3")]).attempt_deadline()), 3.0);
         let mut kept = budget(&[]);
         assert_eq!((seconds(kept.set_aside()), seconds(kept.deadline())), (120.0, 105.0));
+    }
+
+    #[tokio::test]
+    async fn a_server_that_never_answered_is_given_up_soon_and_one_that_did_is_not() {
+        let variables = [
+            (environment::CONNECT_TIMEOUT, "0.25"),
+            (environment::BACKOFF_FACTOR, "0.05"),
+            (environment::BACKOFF_JITTER, "0"),
+            (environment::MAX_RETRIES, "4"),
+        ];
+        let policy = RetryPolicy::new(&variables.into_iter().collect()).expect("a policy");
+        let tried = |mut budget: RetryBudget, failure: fn(&str) -> Failure| async move {
+            let start = Instant::now();
+            while budget.wait_after(failure("GET x")).await.is_ok() {}
+            start.elapsed()
+        };
+        let soon = Duration::from_millis(250);
+        assert!(tried(RetryBudget::of_first_call(&policy), Failure::without_connection).await < soon);
+        assert!(tried(RetryBudget::new(&policy), Failure::without_connection).await > soon);
+        assert!(tried(RetryBudget::of_first_call(&policy), Failure::timed_out).await > soon);
+        let default = RetryPolicy::new(&Environment::default()).expect("the defaults");
+        assert_eq!(default.connect, Duration::from_secs(10));
     }
 
     #[test]

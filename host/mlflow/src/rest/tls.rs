@@ -5,10 +5,9 @@ use std::time::Duration;
 
 use reqwest::{Certificate, Client, ClientBuilder, Identity, redirect};
 
-use crate::crypto;
 use crate::environment::{self, Environment};
 use hydra_base::error::{Error, ErrorKind, Result};
-use hydra_base::regular_file;
+use hydra_base::{regular_file, tls};
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// The variables of proxies for plain HTTP. The HTTP library reads them too.
@@ -30,6 +29,15 @@ enum Trust {
     Anyone,
 }
 
+/// A client for a server other than MLflow's. It does not follow redirects.
+pub fn client_for_others(scheme: &str, environment: &Environment) -> Result<Client> {
+    TlsSettings::for_others(environment).client(scheme)
+}
+
+fn proxy_uses_tls(environment: &Environment) -> bool {
+    PROXY_VARIABLES.iter().any(|name| environment.get(name).is_some_and(|proxy| proxy.starts_with("https:")))
+}
+
 impl TlsSettings {
     /// `Config` if the variables request both a bundle and no verification, as in MLflow.
     pub(super) fn new(environment: &Environment) -> Result<Self> {
@@ -48,18 +56,24 @@ impl TlsSettings {
             (true, None) => Trust::Anyone,
             (false, Some(bundle)) => Trust::Only(bundle),
             // Python's client honours these variables through its HTTP library.
-            (false, None) => environment
-                .path("REQUESTS_CA_BUNDLE")
-                .or_else(|| environment.path("CURL_CA_BUNDLE"))
-                .map_or(Trust::Platform, Trust::Only),
+            (false, None) => Self::for_others(environment).trust,
         };
         Ok(Self {
             trust,
             client_certificate: environment.path(environment::CLIENT_CERT_PATH),
-            proxy_uses_tls: PROXY_VARIABLES
-                .iter()
-                .any(|name| environment.get(name).is_some_and(|proxy| proxy.starts_with("https:"))),
+            proxy_uses_tls: proxy_uses_tls(environment),
         })
+    }
+
+    /// For servers other than MLflow's: without a client certificate, and with the platform's authorities or those that the variables
+    /// of Python's HTTP library name.
+    fn for_others(environment: &Environment) -> Self {
+        let bundle = environment.path("REQUESTS_CA_BUNDLE").or_else(|| environment.path("CURL_CA_BUNDLE"));
+        Self {
+            trust: bundle.map_or(Trust::Platform, Trust::Only),
+            client_certificate: None,
+            proxy_uses_tls: proxy_uses_tls(environment),
+        }
     }
 
     /// Reads the files that the variables name, so that a wrong path is an error before the first request. A server
@@ -68,7 +82,7 @@ impl TlsSettings {
         if scheme != "https" {
             return Ok(());
         }
-        crypto::install_provider();
+        tls::install_provider();
         self.apply(Client::builder()).map(drop)
     }
 
@@ -80,7 +94,7 @@ impl TlsSettings {
     /// Builds the HTTP client for a server with this scheme. Reading the platform's certificates takes milliseconds, so
     /// it is skipped for plain `http`.
     pub(super) fn client(&self, scheme: &str) -> Result<Client> {
-        crypto::install_provider();
+        tls::install_provider();
         let mut builder = Client::builder()
             .user_agent(concat!("hydra-registry/", env!("CARGO_PKG_VERSION")))
             .redirect(redirect::Policy::none())
@@ -101,7 +115,7 @@ impl TlsSettings {
     fn apply(&self, mut builder: ClientBuilder) -> Result<ClientBuilder> {
         match &self.trust {
             Trust::Platform => {
-                let embedded = crypto::embedded_authorities().map(Certificate::from_der);
+                let embedded = tls::embedded_authorities().map(Certificate::from_der);
                 let embedded: Vec<_> = embedded.collect::<Result<_, _>>().map_err(|error| {
                     Error::new(ErrorKind::Config, "cannot use the embedded certificates").with_source(error)
                 })?;
@@ -129,8 +143,11 @@ impl TlsSettings {
     }
 }
 
+/// The most bytes of a file of certificates.
+const MAX_PEM_BYTES: u64 = 16 << 20;
+
 fn read(path: &Path, variable: &str) -> Result<Vec<u8>> {
-    regular_file::read(path, |error| {
+    regular_file::read(path, MAX_PEM_BYTES, |error| {
         Error::new(ErrorKind::Config, "cannot read a certificate file")
             .with_context("path", path.display())
             .with_hint(format!("check the path in `{variable}`"))

@@ -1,14 +1,15 @@
 //! Requests to one server: URLs, headers, attempts, deadlines.
 
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use reqwest::header::{ACCEPT, AUTHORIZATION, HeaderValue, LOCATION};
-use reqwest::{Client, Method, RequestBuilder, Response};
+use reqwest::{Client, Method, Request, RequestBuilder, Response};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use tokio::sync::Semaphore;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, timeout, timeout_at};
 use url::Url;
 
 use super::body::{Bodies, JSON, LISTING, Most, read_up_to};
@@ -24,6 +25,8 @@ use hydra_base::time::now;
 const CALLS_AT_ONCE: usize = 16;
 const MAX_ERROR_BYTES: usize = 64 * 1024;
 const MAX_REDIRECTS: usize = 5;
+/// How long a server may be silent before a message says so.
+const SILENCE: Duration = Duration::from_secs(1);
 /// The path of the artifact proxy.
 pub(super) const ARTIFACTS: [&str; 4] = ["api", "2.0", "mlflow-artifacts", "artifacts"];
 const WORKSPACE_HEADER: &str = "x-mlflow-workspace";
@@ -99,6 +102,9 @@ pub(super) struct Transport {
     bodies: Bodies,
     /// The server's clock.
     pub(super) clock: Clock,
+    /// Whether the server has answered, and whether a message said that it has not.
+    has_answered: AtomicBool,
+    has_warned: AtomicBool,
 }
 
 impl Transport {
@@ -109,6 +115,8 @@ impl Transport {
             turns: Semaphore::new(CALLS_AT_ONCE),
             bodies: Bodies::default(),
             clock: Clock::default(),
+            has_answered: AtomicBool::new(false),
+            has_warned: AtomicBool::new(false),
         }
     }
 
@@ -118,7 +126,43 @@ impl Transport {
 
     /// The budget of attempts and time for one call.
     pub(super) fn budget(&self) -> RetryBudget {
-        RetryBudget::new(&self.config.retry)
+        if self.has_answered.load(Ordering::Relaxed) {
+            RetryBudget::new(&self.config.retry)
+        } else {
+            RetryBudget::of_first_call(&self.config.retry)
+        }
+    }
+
+    /// Sends a request. A server that has not answered yet may not exist, so a message says soon what is waited for.
+    async fn execute(&self, client: &Client, request: Request) -> reqwest::Result<Response> {
+        let mut sending = std::pin::pin!(client.execute(request));
+        let answer = if self.has_answered.load(Ordering::Relaxed) {
+            sending.await
+        } else {
+            match timeout(SILENCE, &mut sending).await {
+                Ok(answer) => answer,
+                Err(_) => {
+                    self.warn_of_silence();
+                    sending.await
+                }
+            }
+        };
+        if answer.is_ok() {
+            self.has_answered.store(true, Ordering::Relaxed);
+        }
+        answer
+    }
+
+    fn warn_of_silence(&self) {
+        if !self.has_warned.swap(true, Ordering::Relaxed) {
+            let server = self.config.base.origin().ascii_serialization();
+            let gives_up_s = self.config.retry.connect.as_secs();
+            tracing::warn!(
+                server,
+                gives_up_s,
+                "no answer yet; check the tracking URI if the server cannot be reached"
+            );
+        }
     }
 
     /// The longest pause within a body.
@@ -213,7 +257,7 @@ impl Transport {
             let again = (request.method() == Method::GET).then(|| request.try_clone()).flatten();
             let from = request.url().clone();
             let sent = now();
-            let answer = client.execute(request).await.map_err(transport)?;
+            let answer = self.execute(&client, request).await.map_err(transport)?;
             let status = answer.status();
             if status.is_success() {
                 self.clock.note(sent, answer.headers());

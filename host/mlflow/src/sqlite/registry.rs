@@ -3,7 +3,7 @@ use async_trait::async_trait;
 use crate::entities::{ModelFilter, ModelVersion, NewModelVersion, Page, RegisteredModel, Tags};
 use crate::rules;
 use crate::sqlite::{SqliteStore, models, tags, versions};
-use crate::store::{AtomicOutcome, AtomicRegistry, AtomicTransition, RegistryStore};
+use crate::store::{AtomicOutcome, AtomicRegistry, AtomicTransition, ModelTag, RegistryStore};
 use hydra_base::aliases::AliasMove;
 use hydra_base::error::Result;
 use hydra_base::failpoint::failpoint;
@@ -166,6 +166,9 @@ impl AtomicRegistry for SqliteStore {
             failpoint("sqlite.appended");
             versions::apply_moves(db, &transition.model, &transition.moves)?;
             versions::apply_tags(db, &transition.model, &transition.tags)?;
+            for ModelTag { key, value } in &transition.model_tags {
+                tags::set_of_model(db, &transition.model, key.as_str(), value)?;
+            }
             failpoint("sqlite.moved");
             Ok(AtomicOutcome::Committed(entry))
         })

@@ -6,10 +6,10 @@ use std::time::SystemTime;
 
 use serde::{Deserialize, Serialize};
 
-use super::{CONTENTS, ModelCache, read_small, write_whole};
+use super::{CONTENTS, ModelCache, read_small};
 use crate::facts::Facts;
 use hydra_base::error::{Error, ErrorKind, Result};
-use hydra_base::private_dir;
+use hydra_base::private_dir::{self, write_whole};
 use hydra_mlflow::entities::ModelVersion;
 
 /// The directory.

@@ -6,11 +6,12 @@ use std::io;
 
 use serde::{Deserialize, Serialize};
 
-use super::{CONTENTS, ModelCache, write_whole};
+use super::{CONTENTS, ModelCache};
 use crate::candidate::SHA256_TAG;
 use hydra_base::error::Result;
 use hydra_base::names::{Alias, ModelName, RunId, Version};
-use hydra_base::{Sha256, Timestamp, private_dir};
+use hydra_base::private_dir::{self, write_whole};
+use hydra_base::{Sha256, Timestamp};
 use hydra_mlflow::entities::ModelVersion;
 use hydra_mlflow::flavor::ColumnSpec;
 
@@ -29,6 +30,9 @@ pub struct ServedRecord {
     digest: Option<String>,
     /// The columns of the signature in `MLmodel`.
     pub signature: Option<Vec<ColumnSpec>>,
+    /// The signatures of the model file that the version had.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signed: Option<String>,
 }
 
 impl ServedRecord {
@@ -43,6 +47,7 @@ impl ServedRecord {
             run_id: version.run_id.clone(),
             digest: version.tags.get(SHA256_TAG).cloned(),
             signature,
+            signed: None,
         }
     }
 

@@ -130,6 +130,14 @@ pub struct Signer {
     pub issuer: Option<String>,
 }
 
+impl Signer {
+    /// The holder of a key.
+    #[must_use]
+    pub fn of_key(identity: impl Into<String>) -> Self {
+        Self { identity: identity.into(), issuer: None }
+    }
+}
+
 /// What changes for the users of the predictions when another version becomes champion.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]

@@ -275,3 +275,26 @@ fn a_program_can_ask_for_sqlite_and_fix_relative_places_before_it_connects() {
         assert!(matches!(policy(given), PolicySource::File(path) if path == Path::new(file)), "{given}");
     }
 }
+
+#[test]
+fn the_embedded_policy_counts_as_none_that_the_host_names() {
+    let home = tempfile::tempdir().expect("a directory");
+    let configured = |config: &str, environment: &[(&str, &str)]| {
+        let settings = Settings::resolve(&options(home.path(), config, environment)).expect("settings").0;
+        settings.policy.configured
+    };
+    let none = configured("", &[]);
+    assert!(
+        !none.names_policies && none.settings.is_empty() && none.budget.is_empty() && none.trust.is_none()
+    );
+    assert!(!configured("[[policies]]\nmode = 'leader'", &[]).names_policies);
+    let settings = configured("[settings]\na = 1\n[budget]\nfuel = 7", &[]);
+    assert!(!settings.names_policies && settings.settings["a"] == "1" && settings.budget["fuel"] == "7");
+    assert!(configured("policy = 'a.wasm'", &[]).names_policies);
+    assert!(configured("", &[("HYDRA_POLICY", "a.wasm")]).names_policies);
+    assert!(configured("[[policies]]\n[[policies]]\nname = 'b'", &[]).names_policies);
+    let key = "MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAENptdY/l3nB0yqkXLBWkZWQwo6+cuOSWS1X9vPavpiQOoTTGC0xX57OojUadxF1cdQmrsiReWg2Wn4FneJfa8xw==";
+    let key = format!("-----BEGIN PUBLIC KEY-----\n{key}\n-----END PUBLIC KEY-----");
+    let trusting = configured(&format!("[policy.trust]\nall-of = [{{ pub-key = '''{key}''' }}]"), &[]);
+    assert!(!trusting.names_policies && trusting.trust.is_some());
+}

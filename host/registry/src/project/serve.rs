@@ -21,6 +21,13 @@ pub struct ServeConfig {
     pub alias: Option<String>,
     /// How long the server waits before it asks for the alias again.
     pub poll: Option<String>,
+    /// The features that had pandas' category type in training.
+    #[serde(default)]
+    pub categories: Vec<String>,
+    /// How NaN and infinities are written in answers: `null` or `bare`.
+    pub nan: Option<String>,
+    /// The longest time for opening a version.
+    pub open_time: Option<String>,
     /// Whether the server starts from the model cache if the registry cannot be reached.
     #[serde(default)]
     pub offline_ok: bool,
@@ -48,6 +55,8 @@ pub struct ServeConfig {
     pub drain: Option<String>,
     /// The most bytes of a body.
     pub max_body: Option<usize>,
+    /// The most bytes of an answer.
+    pub max_answer: Option<usize>,
     /// The most rows of a request.
     pub max_rows: Option<usize>,
     /// The most columns of a request.
@@ -56,12 +65,18 @@ pub struct ServeConfig {
     pub max_requests: Option<usize>,
     /// The most rows that are scored at a time.
     pub max_concurrent_rows: Option<usize>,
+    /// The most bytes of bodies and answers at a time.
+    pub max_concurrent_bytes: Option<usize>,
     /// The most connections.
     pub max_connections: Option<usize>,
     /// The longest time for the head of a request.
     pub header_time: Option<String>,
     /// The longest time for the body of a request.
     pub body_time: Option<String>,
+    /// The longest time that a client may take for reading an answer.
+    pub answer_time: Option<String>,
+    /// The longest time that a connection waits for its next request.
+    pub idle_time: Option<String>,
 }
 
 impl ServeConfig {

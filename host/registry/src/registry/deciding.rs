@@ -1,21 +1,27 @@
 //! Decisions: combines the policy, the ledger and the evidence.
 
-use futures_util::future::try_join;
-use tokio::sync::OnceCell;
+use std::sync::PoisonError;
+use std::time::Duration;
 
-use crate::registry::ModelRegistry;
+use async_trait::async_trait;
+use futures_util::future::try_join;
+use tokio::time::sleep;
+
+use crate::registry::{Inner, ModelRegistry};
+use hydra_base::Sha256;
 use hydra_base::error::{Error, ErrorKind, Result};
 use hydra_base::names::Alias;
 use hydra_lifecycle::clock::Moment;
 use hydra_lifecycle::evidence::{Evidence, Target};
-use hydra_lifecycle::ledger::{Ledger, LedgerWriter, Opened, WriterSettings, ledger_name};
+use hydra_lifecycle::governing::{Configured, HostPolicies, InForce, in_force};
+use hydra_lifecycle::ledger::{Ledger, LedgerView, LedgerWriter, Opened, WriterSettings, ledger_name};
 use hydra_lifecycle::panel::Panel;
 use hydra_lifecycle::past::Past;
 use hydra_lifecycle::recording;
 use hydra_lifecycle::statement::{self, Stated, Statement};
 use hydra_lifecycle::transition::{Request, Transition, Transitions};
 use hydra_mlflow::entities::RegisteredModel;
-use hydra_policy::{Input, Operation};
+use hydra_policy::{Input, Operation, OverrideKind, PolicyEngine};
 
 impl ModelRegistry {
     /// Executes a request for a promotion or a rollback.
@@ -24,13 +30,14 @@ impl ModelRegistry {
     /// connect afterwards use the new one.
     pub(crate) async fn decide(&self, request: Request) -> Result<Transition> {
         check_target(&request)?;
+        check_override(&request)?;
         ledger_name(self.model())?;
-        let (panel, options) = (self.panel().await?, self.inner.settings.decision_options.clone());
-        let transitions = Transitions::new(self.backend(), self.model(), panel, options);
+        self.load_named_policies().await?;
+        let transitions = self.transitions();
         if request.dry_run {
             return self.dry_run(&transitions, &request).await;
         }
-        let (opened, newest) = transitions.open().await?;
+        let (opened, versions) = transitions.open(&request).await?;
         let ledger = match opened.ledger {
             Some(ledger) => {
                 let ledger = self.writer(ledger).await?;
@@ -41,53 +48,68 @@ impl ModelRegistry {
                 if let Some(expected) = &request.expected_head {
                     expected.ensure(None)?;
                 }
+                // Before a ledger is made for nothing: without one, these decide.
+                in_force(&*self.inner, &opened.registered, None, &request).await?;
                 self.found_ledger().await?
             }
         };
-        let evidence = transitions.gather(&request, opened.registered, newest, Some(ledger.ledger())).await?;
+        let evidence =
+            transitions.gather(&request, opened.registered, versions, Some(ledger.ledger())).await?;
         evidence.remember_experiments(self.backend()).await;
         ensure_was_champion(&request, Some(ledger.ledger()), None).await?;
-        recording::carry_out(&transitions, &request, &ledger, evidence).await
+        let asked_for_more = evidence.asked_for_more();
+        let transition = recording::carry_out(&transitions, &request, &ledger, evidence).await?;
+        transitions.expect_elsewhere(&transition, asked_for_more).await?;
+        Ok(transition)
     }
 
+    /// The policies of the settings.
     pub(super) async fn panel(&self) -> Result<&Panel> {
-        self.inner
-            .panel
-            .get_or_try_init(|| async { self.inner.settings.policy.load(&OnceCell::new()).await })
-            .await
+        self.inner.own().await
+    }
+
+    /// Loads the policies that the settings name: what is wrong with them shows before anything is asked of the server.
+    async fn load_named_policies(&self) -> Result<()> {
+        if self.inner.configured().names_policies {
+            self.panel().await?;
+        }
+        Ok(())
+    }
+
+    fn transitions(&self) -> Transitions<'_> {
+        let options = self.inner.settings.decision_options.clone();
+        Transitions::new(self.backend(), self.model(), &*self.inner, options)
     }
 
     /// What the leader would be asked about a request, with all evidence. Nothing is written.
     pub(crate) async fn question(&self, request: &Request) -> Result<Input> {
         check_target(request)?;
-        let (panel, options) = (self.panel().await?, self.inner.settings.decision_options.clone());
-        let transitions = Transitions::new(self.backend(), self.model(), panel, options);
-        let (request, evidence, past) = self.examine(&transitions, request).await?;
-        transitions.question(&request, &evidence, &past).await
+        self.load_named_policies().await?;
+        let transitions = self.transitions();
+        let Examined { request, evidence, past, in_force } = self.examine(&transitions, request).await?;
+        transitions.question(&request, &evidence, &past, &in_force).await
     }
 
     async fn dry_run(&self, transitions: &Transitions<'_>, request: &Request) -> Result<Transition> {
-        let (request, evidence, past) = self.examine(transitions, request).await?;
-        transitions.dry_run(&request, &evidence, past).await
+        let Examined { request, evidence, past, in_force } = self.examine(transitions, request).await?;
+        transitions.dry_run(&request, &evidence, past, &in_force).await
     }
 
     /// The request with its evidence, for what records nothing.
-    async fn examine(
-        &self,
-        transitions: &Transitions<'_>,
-        request: &Request,
-    ) -> Result<(Request, Evidence, Past)> {
-        let (Opened { registered, ledger }, newest) = transitions.open().await?;
-        let evidence = transitions.gather(request, registered, newest, None).await?;
+    async fn examine(&self, transitions: &Transitions<'_>, request: &Request) -> Result<Examined> {
+        let (Opened { registered, ledger }, versions) = transitions.open(request).await?;
+        let evidence = transitions.gather(request, registered, versions, None).await?;
         ensure_was_champion(request, ledger.as_ref(), Some(&evidence.registered)).await?;
         let Some(ledger) = ledger.map(|ledger| self.set_up(ledger)) else {
             if let Some(expected) = &request.expected_head {
                 expected.ensure(None)?;
             }
             let tolerance = self.inner.settings.clock_tolerance;
-            return Ok((request.clone(), evidence, Past::none(Moment::of(self.backend(), tolerance, None)?)));
+            let past = Past::none(Moment::of(self.backend(), tolerance, None)?);
+            let in_force = in_force(&*self.inner, &evidence.registered, None, request).await?;
+            return Ok(Examined { request: request.clone(), evidence, past, in_force });
         };
-        let view = ledger.view().await?;
+        let (view, in_force) = self.view_in_force(&ledger, request).await?;
         if let Some(expected) = &request.expected_head {
             expected.ensure(Some(&view))?;
         }
@@ -98,7 +120,32 @@ impl ModelRegistry {
         }
         transitions.check_premise(request, &evidence.registered, &view)?;
         let (request, evidence) = transitions.resolve(request, &view, Some(evidence)).await?;
-        Ok((request, evidence, Past::from(&view)))
+        Ok(Examined { request, evidence, past: Past::from(&view), in_force })
+    }
+
+    /// What the ledger shows, and the policies that decide a request. What looks like an activation that the ledger lost is looked
+    /// at again, because the tag and the ledger are not read in one request.
+    pub(super) async fn view_in_force(
+        &self,
+        ledger: &Ledger,
+        request: &Request,
+    ) -> Result<(LedgerView, InForce)> {
+        for wait in [50, 200] {
+            let view = ledger.view().await?;
+            match self.in_force(ledger, &view, request).await {
+                Err(error) if error.kind() == ErrorKind::ActivationLost => {
+                    sleep(Duration::from_millis(wait)).await;
+                }
+                found => return Ok((view, found?)),
+            }
+        }
+        let view = ledger.view().await?;
+        let in_force = self.in_force(ledger, &view, request).await?;
+        Ok((view, in_force))
+    }
+
+    async fn in_force(&self, ledger: &Ledger, view: &LedgerView, request: &Request) -> Result<InForce> {
+        in_force(&*self.inner, &view.registered, Some((ledger, &view.standing)), request).await
     }
 
     /// The model's ledger, created if it does not exist. For writers.
@@ -117,13 +164,14 @@ impl ModelRegistry {
         ledger_name(self.model())?;
         let experiment = self.ensure_experiment().await?;
         let settings = self.writer_settings().await?;
-        let founded = LedgerWriter::found(self.backend(), self.model(), &experiment, settings).await?;
+        let founding = LedgerWriter::found(self.backend(), self.model(), &experiment, settings);
+        let founded = Box::pin(founding).await?;
         Ok(founded.map_ledger(|ledger| self.set_up(ledger)))
     }
 
     /// The model's ledger, if a first decision has created it. For readers.
     pub async fn existing_ledger(&self) -> Result<Option<Ledger>> {
-        let ledger = Ledger::existing(self.backend(), self.model()).await?;
+        let ledger = Box::pin(Ledger::existing(self.backend(), self.model())).await?;
         Ok(ledger.map(|ledger| self.set_up(ledger)))
     }
 
@@ -141,7 +189,11 @@ impl ModelRegistry {
     /// The same ledger, with the cache and the tolerance of these settings.
     fn set_up(&self, ledger: Ledger) -> Ledger {
         let settings = &self.inner.settings;
-        ledger.with_cache(settings.standings.clone()).with_clock_tolerance(settings.clock_tolerance)
+        ledger
+            .with_cache(settings.standings.clone())
+            .with_policy_cache(settings.active_policies.clone())
+            .with_decision_cache(settings.decisions.clone())
+            .with_clock_tolerance(settings.clock_tolerance)
     }
 
     pub(super) async fn writer(&self, ledger: Ledger) -> Result<LedgerWriter> {
@@ -152,6 +204,49 @@ impl ModelRegistry {
         let user = self.backend().registry.authenticated_user().await?;
         Ok(WriterSettings { user, ..WriterSettings::new(self.inner.settings.decision_options.actor.clone()) })
     }
+}
+
+/// A request that records nothing, with its evidence and the policies that decide it.
+struct Examined {
+    request: Request,
+    evidence: Evidence,
+    past: Past,
+    in_force: InForce,
+}
+
+#[async_trait]
+impl HostPolicies for Inner {
+    async fn own(&self) -> Result<&Panel> {
+        self.panel.get_or_try_init(|| self.settings.policy.load(&self.engine)).await
+    }
+
+    fn configured(&self) -> &Configured {
+        &self.settings.policy.configured
+    }
+
+    async fn engine(&self) -> Result<PolicyEngine> {
+        let engine = self.engine.get_or_try_init(|| self.settings.policy.start_engine());
+        engine.await.cloned()
+    }
+
+    fn remembered(&self, sha256: Sha256) -> Option<Panel> {
+        let active = self.active.lock().unwrap_or_else(PoisonError::into_inner);
+        active.as_ref().filter(|(known, _)| *known == sha256).map(|(_, panel)| panel.clone())
+    }
+
+    fn remember(&self, sha256: Sha256, panel: &Panel) {
+        *self.active.lock().unwrap_or_else(PoisonError::into_inner) = Some((sha256, panel.clone()));
+    }
+}
+
+/// An emergency needs a reason on record.
+fn check_override(request: &Request) -> Result<()> {
+    let is_blank = request.reason.as_deref().is_none_or(|reason| reason.trim().is_empty());
+    if !is_blank || !request.overrides.contains(&OverrideKind::InactivePolicy) {
+        return Ok(());
+    }
+    Err(Error::new(ErrorKind::OverrideReason, "a request that sets the active policy aside needs a reason")
+        .with_hint("say why: `--reason \"the active policy cannot be loaded\"`"))
 }
 
 /// Rejects targets that the operation does not support.

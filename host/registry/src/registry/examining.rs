@@ -55,7 +55,7 @@ impl ModelRegistry {
             None => None,
         };
         if let Some(ledger) = &ledger {
-            ledger.note_place().await?;
+            ledger.restore_place().await?;
             ledger.archive_policies(&self.panel().await?.components()).await?;
         }
         self.doctor(experiment.as_ref()).repair(ledger.as_ref()).await

@@ -89,9 +89,16 @@ impl ModelRegistry {
 
     /// Loads the model of a version, from the cache if it is there.
     ///
-    /// Fails like [`find_version`](Self::find_version), and with [`ErrorKind::Integrity`] if the model's bytes are not those that
-    /// were logged.
+    /// Fails like [`find_version`](Self::find_version), with [`ErrorKind::Integrity`] if the model's bytes are not those that
+    /// were logged, and like [`TrustRules::check`](hydra_trust::TrustRules::check) if the trust rules for models do not accept it.
     pub async fn load_version(&self, selector: &VersionSelector) -> Result<LoadedVersion> {
+        let loaded = self.load_to_measure(selector).await?;
+        self.check_signed(&loaded.entity, loaded.sha256)?;
+        Ok(loaded)
+    }
+
+    /// [`load_version`](Self::load_version) of a version that need not be signed yet: to measure it.
+    pub async fn load_to_measure(&self, selector: &VersionSelector) -> Result<LoadedVersion> {
         let entity = self.find_version(selector).await?;
         let limits = ModelLimits::default();
         let (model, sha256) = load_model(self.backend(), self.cache(), &entity, &limits).await?;
@@ -103,6 +110,7 @@ impl ModelRegistry {
     pub async fn load_found(&self, entity: ModelVersion) -> Result<(LoadedVersion, CachedModel)> {
         let limits = ModelLimits::default();
         let (model, file) = load_with_file(self.backend(), self.cache(), &entity, &limits).await?;
+        self.check_signed(&entity, file.sha256())?;
         Ok((LoadedVersion { version: entity.version, model, sha256: file.sha256(), entity }, file))
     }
 
@@ -120,6 +128,7 @@ impl ModelRegistry {
     pub async fn model_file(&self, selector: &VersionSelector) -> Result<(ModelVersion, CachedModel)> {
         let entity = self.find_version(selector).await?;
         let file = load_model_file(self.backend(), self.cache(), &entity).await?;
+        self.check_signed(&entity, file.sha256())?;
         Ok((entity, file))
     }
 

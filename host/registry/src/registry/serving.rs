@@ -3,15 +3,16 @@
 use hydra_base::Sha256;
 use hydra_base::blocking;
 use hydra_base::error::Result;
-use hydra_base::names::Alias;
+use hydra_base::names::{Alias, Version};
 use hydra_lifecycle::evaluations::recorded;
 use hydra_lifecycle::ledger::QUARANTINE_TAG;
 use hydra_lightgbm::Model;
 use hydra_lightgbm::loaded::ModelLimits;
-use hydra_mlflow::entities::ModelVersion;
+use hydra_mlflow::entities::{ModelVersion, Tags};
 use hydra_mlflow::flavor::ColumnSpec;
 use hydra_models::loading::{load_cached, load_with_signature};
 use hydra_models::model_cache::ServedRecord;
+use hydra_trust::model::SIGNATURE_TAG;
 
 use super::ModelRegistry;
 use super::loading::no_prompt;
@@ -41,18 +42,21 @@ impl ModelRegistry {
     /// Loads a version that was [found](Self::version_behind) before, to serve it.
     ///
     /// [`ErrorKind::Unloadable`](hydra_base::ErrorKind::Unloadable) if its files are gone, damaged, not those that were logged, or no
-    /// LightGBM model.
+    /// LightGBM model. If the trust rules for models do not accept it, like
+    /// [`TrustRules::check`](hydra_trust::TrustRules::check).
     pub async fn load_servable(&self, entity: ModelVersion) -> Result<ServableVersion> {
         let limits = ModelLimits::default();
         let loaded = load_with_signature(self.backend(), self.cache(), &entity, &limits).await?;
         let (model, sha256, signature) = loaded;
+        self.check_signed(&entity, sha256)?;
         Ok(ServableVersion { entity, model, sha256, signature })
     }
 
     /// Remembers in the cache which version is served behind the alias, for [`last_served`](Self::last_served).
     pub async fn remember_served(&self, alias: &Alias, served: &ServableVersion) -> Result<()> {
         let Some(cache) = self.cache().cloned() else { return Ok(()) };
-        let record = ServedRecord::of(&served.entity, served.signature.clone());
+        let mut record = ServedRecord::of(&served.entity, served.signature.clone());
+        record.signed = served.entity.tags.get(SIGNATURE_TAG).cloned();
         let alias = alias.clone();
         blocking(move || cache.put_served(&alias, &record)).await
     }
@@ -62,19 +66,25 @@ impl ModelRegistry {
     pub async fn last_served(&self, alias: &Alias) -> Result<Option<ServableVersion>> {
         let Some(cache) = self.cache().cloned() else { return Ok(None) };
         let (name, alias) = (self.model().clone(), alias.clone());
-        blocking(move || {
+        let last = blocking(move || {
             let Some(record) = cache.served(&name, &alias) else { return Ok(None) };
-            let entity = record.version();
+            let mut entity = record.version();
+            entity.tags.extend(record.signed.map(|signed| (SIGNATURE_TAG.to_owned(), signed)));
             let loaded = load_cached(&cache, &entity, &ModelLimits::default())?;
             let signature = record.signature;
             Ok(loaded.map(|(model, sha256)| ServableVersion { entity, model, sha256, signature }))
-        })
-        .await
+        });
+        let last = last.await?;
+        if let Some(last) = &last {
+            self.check_signed(&last.entity, last.sha256)?;
+        }
+        Ok(last)
     }
 
     /// The evaluations to which the tags of a version refer. Those that cannot be read are left out, and logged.
-    pub async fn evaluations_of(&self, version: &ModelVersion) -> Vec<hydra_evaluation::Evaluation> {
-        recorded(self.backend(), self.inner.settings.decision_options.evaluations.as_ref(), version).await
+    pub async fn evaluations_of(&self, version: Version, tags: &Tags) -> Vec<hydra_evaluation::Evaluation> {
+        let cache = self.inner.settings.decision_options.evaluations.as_ref();
+        recorded(self.backend(), cache, version, tags).await
     }
 }
 

@@ -2,20 +2,29 @@
 
 use axum::body::Body;
 use axum::extract::{Path, Request, State};
-use axum::http::{HeaderValue, Response, StatusCode, Uri, header};
+use axum::http::{HeaderMap, HeaderValue, Response, StatusCode, Uri, header};
 use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::Shared;
+use super::page::{page, prefers_page};
 use crate::app::App;
 use crate::metrics::{self, Protocol};
 use crate::protocol::{Cause, Refusal, server_metadata};
 use crate::served::Served;
 use crate::status::Status;
 
-/// `GET /`: the state of the server.
-pub(super) async fn status(State(app): Shared) -> Response<Body> {
-    answer(StatusCode::OK, &Status::of(&app))
+/// `GET /`: the state of the server, as a page for browsers and as JSON for other clients.
+pub(super) async fn status(State(app): Shared, headers: HeaderMap) -> Response<Body> {
+    if prefers_page(&headers) {
+        return page(&app).await.unwrap_or_else(|error| {
+            let refusal = Refusal::because(Cause::Internal, error);
+            super::fault(refusal.kserve(false), Cause::Internal)
+        });
+    }
+    let mut response = answer(StatusCode::OK, &Status::of(&app));
+    response.headers_mut().insert(header::VARY, HeaderValue::from_static("accept"));
+    response
 }
 
 /// MLflow's and SageMaker's `GET /ping`.
@@ -39,12 +48,15 @@ pub(super) async fn live() -> Response<Body> {
     answer(StatusCode::OK, &json!({"live": true}))
 }
 
-/// `GET /v2/health/ready`: 200 while every model has a verified version, with what is wrong nevertheless.
-pub(super) async fn ready(State(app): Shared) -> Response<Body> {
+/// `GET /v2/health/ready`: 200 while every model has a verified version, with what is wrong nevertheless. Probes have no token; what is
+/// wrong can name the registry, and is for those who have one.
+pub(super) async fn ready(State(app): Shared, headers: HeaderMap) -> Response<Body> {
     let is_ready = app.is_ready();
+    let may_know = app.tokens.as_ref().is_none_or(|tokens| tokens.admit(&headers));
     let problems: Vec<Value> = app
         .slots
         .iter()
+        .filter(|_| may_know)
         .filter_map(|slot| Some((slot, slot.champion.problem()?)))
         .map(|(slot, problem)| json!({"model": &*slot.name, "problem": problem}))
         .collect();

@@ -9,10 +9,10 @@ use axum::middleware::Next;
 
 use crate::app::App;
 use crate::metrics::Protocol;
-use crate::protocol::{Cause, Code, Refusal};
+use crate::protocol::{Cause, Refusal};
 
-/// The paths that need no token: what a load balancer or Kubernetes asks, which has none.
-const OPEN: [&str; 6] = [
+/// The paths of probes: what a load balancer or Kubernetes asks, which has no token, and must have an answer when the server is busy.
+const PROBES: [&str; 6] = [
     "/ping",
     "/health",
     "/v2/health/live",
@@ -21,11 +21,16 @@ const OPEN: [&str; 6] = [
     "/inference.GRPCInferenceService/ServerReady",
 ];
 
+/// Whether this is the path of a probe.
+pub(crate) fn is_probe(path: &str) -> bool {
+    PROBES.contains(&path)
+}
+
 /// Refuses requests without a token of the file.
 pub(crate) async fn guard(State(app): State<Arc<App>>, request: Request, next: Next) -> Response<Body> {
     let admitted = app.tokens.as_ref().is_none_or(|tokens| tokens.admit(request.headers()));
     let path = request.uri().path();
-    if admitted || OPEN.contains(&path) {
+    if admitted || is_probe(path) {
         return next.run(request).await;
     }
     let refusal = Refusal::new(Cause::Token);
@@ -39,12 +44,7 @@ pub(crate) async fn guard(State(app): State<Arc<App>>, request: Request, next: N
     };
     app.refused(&refusal, protocol, Some(request.headers()));
     if is_grpc {
-        let mut response = Response::new(Body::empty());
-        let headers = response.headers_mut();
-        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
-        headers.insert("grpc-status", (Code::Unauthenticated as i32).into());
-        headers.insert("grpc-message", HeaderValue::from_static(Cause::Token.says()));
-        return response;
+        return crate::grpc::refusal(&refusal, false);
     }
     let explain = app.options.explain_errors;
     let fault = if protocol == Protocol::Mlflow { refusal.mlflow(explain) } else { refusal.kserve(explain) };

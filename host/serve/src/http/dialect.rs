@@ -5,9 +5,8 @@ use axum::http::request::Parts;
 use bytes::Bytes;
 
 use crate::metrics::Protocol;
-use crate::protocol::{
-    Body, Fault, Forms, Limits, MediaType, NonFinite, Output, Refusal, Rows, Schema, json_length,
-};
+use crate::options::{NonFinite, ServeOptions};
+use crate::protocol::{Body, Fault, Forms, Limits, MediaType, Output, Refusal, Rows, Schema, json_length};
 use crate::served::Served;
 
 /// How the requests of a protocol are read and answered.
@@ -15,8 +14,8 @@ pub(super) trait Dialect: Copy + Send + Sync + 'static {
     /// The protocol, as the label of its requests.
     const PROTOCOL: Protocol;
 
-    /// What the head of a request says about its body and its answer.
-    fn of(head: &Parts) -> Result<Self, Refusal>;
+    /// What the head of a request and the options say about its body and its answer.
+    fn of(head: &Parts, options: &ServeOptions) -> Result<Self, Refusal>;
 
     /// Reads the rows of a body.
     fn read(self, schema: &Schema, limits: &Limits, body: &Bytes) -> Result<Rows, Refusal>;
@@ -50,9 +49,12 @@ pub(super) struct OpenInference {
 impl Dialect for Mlflow {
     const PROTOCOL: Protocol = Protocol::Mlflow;
 
-    fn of(head: &Parts) -> Result<Self, Refusal> {
+    fn of(head: &Parts, options: &ServeOptions) -> Result<Self, Refusal> {
         let content_type = head.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
-        Ok(Self { media: MediaType::of(content_type)?, non_finite: NonFinite::of_query(head.uri.query())? })
+        Ok(Self {
+            media: MediaType::of(content_type)?,
+            non_finite: options.non_finite.of_query(head.uri.query())?,
+        })
     }
 
     fn read(self, schema: &Schema, limits: &Limits, body: &Bytes) -> Result<Rows, Refusal> {
@@ -74,8 +76,8 @@ impl Dialect for Mlflow {
 impl Dialect for KServe {
     const PROTOCOL: Protocol = Protocol::V1;
 
-    fn of(head: &Parts) -> Result<Self, Refusal> {
-        Ok(Self { non_finite: NonFinite::of_query(head.uri.query())? })
+    fn of(head: &Parts, options: &ServeOptions) -> Result<Self, Refusal> {
+        Ok(Self { non_finite: options.non_finite.of_query(head.uri.query())? })
     }
 
     fn read(self, schema: &Schema, limits: &Limits, body: &Bytes) -> Result<Rows, Refusal> {
@@ -94,7 +96,7 @@ impl Dialect for KServe {
 impl Dialect for OpenInference {
     const PROTOCOL: Protocol = Protocol::V2;
 
-    fn of(head: &Parts) -> Result<Self, Refusal> {
+    fn of(head: &Parts, _: &ServeOptions) -> Result<Self, Refusal> {
         let length = head.headers.get(super::JSON_LENGTH_HEADER).and_then(|value| value.to_str().ok());
         Ok(Self { json_length: json_length(length)? })
     }

@@ -2,7 +2,9 @@
 
 mod about;
 mod access;
+mod body;
 mod dialect;
+mod page;
 
 use std::sync::Arc;
 
@@ -11,19 +13,19 @@ use axum::body::Body;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, Request, State};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
+use axum::http::{Extensions, HeaderName, HeaderValue, Response, StatusCode, header};
 use axum::middleware::from_fn_with_state;
 use axum::routing::{get, post};
 use bytes::Bytes;
-use http_body_util::{BodyExt as _, LengthLimitError, Limited};
-use tokio::time::timeout;
 
 use crate::app::App;
-use crate::exchange::{self, Address, Running};
+use crate::clients::{Client, Running};
+use crate::exchange::{self, Address};
 use crate::protocol::{Body as Written, Cause, Encoding, Fault, Refusal};
+use body::collect;
 use dialect::{Dialect, KServe, Mlflow, OpenInference};
 
-pub(crate) use access::guard;
+pub(crate) use access::{guard, is_probe};
 
 /// The version that answered.
 pub(crate) const VERSION_HEADER: HeaderName = HeaderName::from_static("x-hydra-version");
@@ -102,7 +104,12 @@ fn of_model(model: &str) -> Address {
 /// Answers a request for scores.
 async fn respond<D: Dialect>(app: &Arc<App>, address: &Address, request: Request) -> Response<Body> {
     let (head, body) = request.into_parts();
-    let (running, body) = match receive(app, &head.headers, body).await {
+    let received = async {
+        let running = client_of(&head.extensions)?.admit()?;
+        let body = collect(&app.options.limits, &head.headers, body, &running).await?;
+        Ok((Arc::new(running), body))
+    };
+    let (running, body) = match received.await {
         Ok(received) => received,
         Err(refused) => {
             let mut response = refusal::<D>(app, &refused, &head);
@@ -111,21 +118,19 @@ async fn respond<D: Dialect>(app: &Arc<App>, address: &Address, request: Request
             return response;
         }
     };
-    let scored = scores::<D>(app, address, &head, body).await;
-    drop(running);
-    scored.unwrap_or_else(|refused| refusal::<D>(app, &refused, &head))
+    match scores::<D>(app, address, &head, body, &running).await {
+        Ok(mut response) => {
+            response.extensions_mut().insert(running);
+            response
+        }
+        Err(refused) => refusal::<D>(app, &refused, &head),
+    }
 }
 
-/// Takes room for a request, and reads its whole body.
-async fn receive(app: &App, headers: &HeaderMap, body: Body) -> Result<(Running, Bytes), Refusal> {
-    let most = app.options.limits.body;
-    let length =
-        headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
-    if length.is_some_and(|length| length > most) {
-        return Err(Refusal::because(Cause::BodySize, format_args!("the limit is {most} bytes")));
-    }
-    let running = app.admit(length.unwrap_or(most))?;
-    Ok((running, collect(app, body).await?))
+/// The client that a connection has noted.
+pub(crate) fn client_of(extensions: &Extensions) -> Result<&Arc<Client>, Refusal> {
+    let client = extensions.get::<Arc<Client>>();
+    client.ok_or_else(|| Refusal::because(Cause::Internal, "the request has no client"))
 }
 
 async fn scores<D: Dialect>(
@@ -133,15 +138,16 @@ async fn scores<D: Dialect>(
     address: &Address,
     head: &Parts,
     body: Bytes,
+    running: &Arc<Running>,
 ) -> Result<Response<Body>, Refusal> {
     let headers = &head.headers;
     let text = |name: HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
-    let dialect = D::of(head)?;
+    let dialect = D::of(head, &app.options)?;
     let encoding = Encoding::of_body(text(header::CONTENT_ENCODING))?;
     let accepted = headers.get(header::ACCEPT_ENCODING).cloned();
     // A compressed body can be much longer than it looks.
     let bytes = if encoding.is_some() { usize::MAX } else { body.len() };
-    let request = exchange::Request { protocol: D::PROTOCOL, address, headers, bytes };
+    let request = exchange::Request { protocol: D::PROTOCOL, address, headers, bytes, running };
     let reply = exchange::answer(
         app,
         request,
@@ -159,6 +165,7 @@ async fn scores<D: Dialect>(
     );
     let reply = reply.await?;
     let (bytes, json_length, encoding) = reply.answer;
+    running.hold(bytes.len())?;
     let mut response = Response::new(Body::from(bytes));
     let headers = response.headers_mut();
     let media_type = if json_length.is_some() { "application/octet-stream" } else { "application/json" };
@@ -174,20 +181,6 @@ async fn scores<D: Dialect>(
         headers.insert(ARM_HEADER, HeaderValue::from_static(reply.arm.as_str()));
     }
     Ok(response)
-}
-
-/// The whole body.
-async fn collect(app: &App, body: Body) -> Result<Bytes, Refusal> {
-    let limits = &app.options.limits;
-    match timeout(limits.body_time, Limited::new(body, limits.body).collect()).await {
-        Ok(Ok(collected)) => Ok(collected.to_bytes()),
-        Ok(Err(error)) if error.downcast_ref::<LengthLimitError>().is_some() => {
-            Err(Refusal::because(Cause::BodySize, format_args!("the limit is {} bytes", limits.body)))
-        }
-        // The client went away, or sent something else than what it said.
-        Ok(Err(error)) => Err(Refusal::because(Cause::SlowBody, error)),
-        Err(_) => Err(Refusal::new(Cause::SlowBody)),
-    }
 }
 
 /// The answer to a request that is refused.

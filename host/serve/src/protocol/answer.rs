@@ -4,9 +4,14 @@ use bytes::Bytes;
 use serde_json::json;
 
 use super::grpc::InferTensorContents;
-use super::rows::{Cause, Datatype, OUTPUT, Refusal, Rows, Schema, Wanted};
-use hydra_lightgbm::Prediction;
+use crate::options::NonFinite;
+
+use super::rows::{Cause, Datatype, OUTPUT, Params, Refusal, Rows, Schema, Wanted};
 use hydra_lightgbm::labels::ClassLabels;
+use hydra_lightgbm::{OutputKind, Prediction};
+
+/// The length of the longest double in its shortest form, such as `-2.2250738585072014e-308`, with a comma.
+const LONGEST_NUMBER: usize = 25;
 
 /// The result of `predict` for the rows of a request, as Python's LightGBM would return it.
 #[derive(Debug, Clone, PartialEq)]
@@ -38,16 +43,6 @@ enum Values<'a> {
     Texts(Vec<String>),
 }
 
-/// How NaN and infinities are written in JSON, which has no numbers for them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(crate) enum NonFinite {
-    /// `null`: valid JSON.
-    #[default]
-    Null,
-    /// `NaN`, `Infinity`, `-Infinity`: what MLflow's server writes, and what Python reads.
-    Bare,
-}
-
 /// The body of an answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Body {
@@ -58,6 +53,22 @@ pub(crate) struct Body {
 }
 
 impl Schema {
+    /// The most bytes that an answer takes for a row.
+    pub(crate) fn longest_row(&self, params: &Params, wanted: &Wanted) -> usize {
+        /// What encloses the values of a row in JSON.
+        const BRACKETS: usize = 2;
+        let model = self.model();
+        let (width, value) = if params.pred_leaf {
+            // An index has at most ten digits, and a comma.
+            (self.num_trees(params), if wanted.binary { 4 } else { 11 })
+        } else if !params.raw_score && model.output_kind() == OutputKind::Label {
+            (1, self.longest_label())
+        } else {
+            (model.num_outputs(), if wanted.binary { 8 } else { LONGEST_NUMBER })
+        };
+        width.saturating_mul(value).saturating_add(BRACKETS)
+    }
+
     /// The model's output for the rows of a request, by its parameters.
     pub(crate) fn predict(&self, rows: &Rows) -> Result<Output, Refusal> {
         let (params, matrix) = (rows.params(), rows.matrix());
@@ -86,11 +97,12 @@ impl Schema {
 }
 
 impl NonFinite {
-    /// What a query such as `nan=bare` asks for.
-    pub(crate) fn of_query(query: Option<&str>) -> Result<Self, Refusal> {
+    /// What a query such as `nan=bare` asks for; without one, what the server writes.
+    pub(crate) fn of_query(self, query: Option<&str>) -> Result<Self, Refusal> {
         let mut pairs = query.unwrap_or_default().split('&');
         match pairs.find_map(|pair| pair.strip_prefix("nan=")) {
-            None | Some("null") => Ok(Self::Null),
+            None => Ok(self),
+            Some("null") => Ok(Self::Null),
             Some("bare") => Ok(Self::Bare),
             Some(_) => Err(Refusal::because(Cause::Params, "`nan` in the query is not null or bare")),
         }

@@ -15,12 +15,12 @@ mod rows;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use answer::{Body, NonFinite, Output};
+pub(crate) use answer::{Body, Output};
 pub(crate) use encoding::Encoding;
 pub(crate) use fault::Fault;
-pub(crate) use grpc::{Answered, Backend, Target, service};
+pub(crate) use grpc::{Answered, Asked, Backend, Target, service};
 pub(crate) use media::{MediaType, json_length};
 pub(crate) use metadata::server as server_metadata;
 #[cfg(test)]
 pub(crate) use rows::TableFormat;
-pub(crate) use rows::{Cause, Code, Declared, Forms, Limits, Params, Refusal, Rows, Schema};
+pub(crate) use rows::{Cause, Declared, Forms, Limits, Params, Refusal, Rows, Schema};

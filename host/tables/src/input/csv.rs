@@ -20,12 +20,17 @@ use hydra_lightgbm::loaded::{ColumnKind, FeatureKind};
 /// The length limit of a row, so that a quote without an end does not fill the memory.
 const LONGEST: u64 = 64 << 20;
 
+/// What may separate the columns of a file that does not say.
+const DELIMITERS: [u8; 4] = [b',', b'\t', b';', b'|'];
+
 /// Opens a CSV file: reads its header.
 pub(super) fn open(source: Source, mut wanted: Wanted, model: Option<&Features<'_>>) -> Result<Input> {
     let (length, name) = (source.length(), source.name().to_owned());
-    let said = source.delimiter();
+    let (said, most_columns) = (source.delimiter(), source.most_columns());
     let (bytes, count) = source.into_reader()?;
     let (first, bytes) = first_line(bytes)?;
+    let separators = DELIMITERS.map(|delimiter| first.split(|byte| *byte == delimiter).count() - 1);
+    Source::check_columns(most_columns, separators.into_iter().max().unwrap_or(0))?;
     let delimiter = said.unwrap_or_else(|| delimiter_of(&first, &wanted));
     let mut builder = ReaderBuilder::new();
     builder.delimiter(delimiter);
@@ -40,6 +45,7 @@ pub(super) fn open(source: Source, mut wanted: Wanted, model: Option<&Features<'
     if header.is_empty() {
         return Err(Error::new(ErrorKind::InvalidData, "the file is empty, without a header"));
     }
+    Source::check_columns(most_columns, header.len())?;
     let header: Vec<String> = header
         .iter()
         .map(|name| String::from_utf8(name.to_vec()).map_err(|_| invalid("a column name is not UTF-8", 1)))
@@ -67,7 +73,6 @@ pub(super) fn open(source: Source, mut wanted: Wanted, model: Option<&Features<'
 /// What separates the columns of a file with this header: the first of these with which the wanted columns are found, else the one that
 /// separates the most columns; the comma in doubt.
 fn delimiter_of(header: &[u8], wanted: &Wanted) -> u8 {
-    const DELIMITERS: [u8; 4] = [b',', b'\t', b';', b'|'];
     let mut best = (false, 1, b',');
     for delimiter in DELIMITERS {
         let mut rows = ReaderBuilder::new().delimiter(delimiter).from_reader(header);

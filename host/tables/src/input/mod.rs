@@ -6,6 +6,7 @@ mod compression;
 mod csv;
 mod ipc;
 mod jsonl;
+mod pages;
 mod parquet;
 mod sniff;
 mod source;

@@ -16,6 +16,7 @@ use parquet::file::reader::{ChunkReader, Length};
 
 use super::Input;
 use super::columnar::{Batches, ColumnarReader};
+use super::pages;
 use super::source::{Source, unreadable};
 use crate::wanted::{Selection, Wanted};
 use hydra_base::{Error, ErrorKind, Result};
@@ -23,7 +24,11 @@ use hydra_base::{Error, ErrorKind, Result};
 /// Opens a Parquet file: reads its footer.
 pub(super) fn open(source: Source, mut wanted: Wanted) -> Result<Input> {
     let name = source.name().to_owned();
+    let left = source.most_unpacked();
     let contents = Contents::of(source)?;
+    if let Contents::Memory(bytes) = &contents {
+        pages::check_footer(bytes)?;
+    }
     let metadata = ArrowReaderMetadata::load(&contents, Default::default())
         .map_err(|error| invalid("not a Parquet file, or its footer is damaged").with_source(error))?;
     let texts = if contents.is_in_memory() { Texts::Shared } else { Texts::AsWritten };
@@ -59,6 +64,7 @@ pub(super) fn open(source: Source, mut wanted: Wanted) -> Result<Input> {
         rows: 0,
         dictionaries,
         schema: schema.clone(),
+        left,
         metadata,
         contents,
     };
@@ -149,6 +155,8 @@ struct RowGroups {
     groups: usize,
     current: Option<ParquetRecordBatchReader>,
     rows: u64,
+    /// How many bytes of pages may still be unpacked, if the file is in memory.
+    left: u64,
     /// The columns that were dictionaries in the writer's schema and are read as plain ones.
     dictionaries: Vec<bool>,
     /// The schema of the batches, with dictionaries.
@@ -216,7 +224,7 @@ impl RowGroups {
             .map_err(|error| internal().with_source(error))
     }
 
-    fn open_group(&self) -> Result<ParquetRecordBatchReader> {
+    fn open_group(&mut self) -> Result<ParquetRecordBatchReader> {
         let columns = self.metadata.metadata().row_group(self.group).columns().iter().enumerate();
         let mut codecs = columns
             .filter(|(leaf, _)| self.mask.leaf_included(*leaf))
@@ -225,6 +233,13 @@ impl RowGroups {
             return Err(invalid("the file's compression is not supported")
                 .with_context("codec", codec)
                 .with_hint("write the file with zstd, snappy, gzip, lz4 or no compression"));
+        }
+        if let Contents::Memory(bytes) = &self.contents {
+            let columns = self.metadata.metadata().row_group(self.group).columns().iter().enumerate();
+            for (_, column) in columns.filter(|(leaf, _)| self.mask.leaf_included(*leaf)) {
+                pages::check(bytes, column, &mut self.left)
+                    .map_err(|error| error.with_context("row group", self.group))?;
+            }
         }
         ParquetRecordBatchReaderBuilder::new_with_metadata(self.contents.again()?, self.metadata.clone())
             .with_projection(self.mask.clone())

@@ -19,7 +19,12 @@ pub struct Source {
     name: String,
     kind: Kind,
     delimiter: Option<u8>,
+    most_unpacked: u64,
+    most_columns: usize,
 }
+
+/// The most bytes that the parts of bytes in memory may be unpacked, unless [`Source::unpacked_at_most`] sets another number.
+const MOST_UNPACKED: u64 = 256 << 20;
 
 enum Kind {
     Reader(Box<dyn Read + Send>),
@@ -46,7 +51,7 @@ impl Source {
         };
         let delimiter = is_tabs(&without_compression(path)).then_some(b'\t');
         match open() {
-            Ok(kind) => Ok(Self { name, kind, delimiter }),
+            Ok(kind) => Ok(Self { delimiter, ..Self::new(name, kind) }),
             Err(error) => Err(Error::new(ErrorKind::Storage, "cannot open the input")
                 .with_context("file", name)
                 .with_source(error)),
@@ -58,7 +63,7 @@ impl Source {
     /// Parquet is copied to a temporary file first, because its footer is at the end.
     #[must_use]
     pub fn from_reader(name: &str, reader: impl Read + Send + 'static) -> Self {
-        Self { name: name.to_owned(), kind: Kind::Reader(Box::new(reader)), delimiter: None }
+        Self::new(name.to_owned(), Kind::Reader(Box::new(reader)))
     }
 
     /// Says what separates the columns of CSV. Without it, the extension .tsv or .tab or else the header decides.
@@ -70,7 +75,44 @@ impl Source {
     /// Reads bytes in memory, without a copy of them; errors contain `name`.
     #[must_use]
     pub fn from_bytes(name: &str, bytes: Bytes) -> Self {
-        Self { name: name.to_owned(), kind: Kind::Memory(bytes), delimiter: None }
+        Self::new(name.to_owned(), Kind::Memory(bytes))
+    }
+
+    fn new(name: String, kind: Kind) -> Self {
+        Self { name, kind, delimiter: None, most_unpacked: MOST_UNPACKED, most_columns: usize::MAX }
+    }
+
+    /// Says how many bytes the pages of a Parquet file in memory may be when they are unpacked; its default is 256 MiB. Errors about
+    /// more have the context `unpacked`.
+    #[must_use]
+    pub fn unpacked_at_most(self, most_unpacked: u64) -> Self {
+        Self { most_unpacked, ..self }
+    }
+
+    /// Says how many columns the header of CSV may have; a column takes many times its bytes in the header. Errors about more have the
+    /// context `most columns`.
+    #[must_use]
+    pub fn columns_at_most(self, most_columns: usize) -> Self {
+        Self { most_columns, ..self }
+    }
+
+    /// Refuses a header of more columns than allowed.
+    pub(super) fn check_columns(most: usize, columns: usize) -> Result<()> {
+        if columns > most {
+            return Err(Error::new(ErrorKind::InvalidData, "the header has too many columns")
+                .with_context("most columns", most));
+        }
+        Ok(())
+    }
+
+    /// How many columns the header of CSV may have.
+    pub(super) fn most_columns(&self) -> usize {
+        self.most_columns
+    }
+
+    /// How many bytes the pages of a file in memory may be when they are unpacked.
+    pub(super) fn most_unpacked(&self) -> u64 {
+        self.most_unpacked
     }
 
     /// The path of the file, `stdin`, or the name of the reader.
@@ -89,7 +131,9 @@ impl Source {
     /// A file is read once more for it; bytes that come once are copied to a temporary file. [`ErrorKind::Storage`] if the bytes
     /// cannot be read.
     pub fn digest(self) -> Result<(Self, Sha256)> {
-        let (name, delimiter) = (self.name.clone(), self.delimiter);
+        let Self { name, delimiter, most_unpacked, most_columns, .. } = &self;
+        let (name, delimiter) = (name.clone(), *delimiter);
+        let (most_unpacked, most_columns) = (*most_unpacked, *most_columns);
         let unreadable = |error| unreadable(error).with_context("file", &name);
         let mut file = match self.kind {
             Kind::File { file, length: Some(_) } => file,
@@ -101,7 +145,10 @@ impl Source {
             }
             Kind::Memory(bytes) => {
                 let digest = Sha256::of(&bytes);
-                return Ok((Self { name, kind: Kind::Memory(bytes), delimiter }, digest));
+                return Ok((
+                    Self { name, kind: Kind::Memory(bytes), delimiter, most_unpacked, most_columns },
+                    digest,
+                ));
             }
         };
         file.rewind().map_err(unreadable)?;
@@ -109,7 +156,10 @@ impl Source {
         io::copy(&mut file, &mut hasher).map_err(unreadable)?;
         file.rewind().map_err(unreadable)?;
         let length = Some(file.metadata().map_err(unreadable)?.len());
-        Ok((Self { name, kind: Kind::File { file, length }, delimiter }, hasher.finish()))
+        Ok((
+            Self { name, kind: Kind::File { file, length }, delimiter, most_unpacked, most_columns },
+            hasher.finish(),
+        ))
     }
 
     /// How many bytes there are, if that is known.

@@ -2,34 +2,39 @@
 
 use std::fmt::Write as _;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::policy::report::{label, millis};
+use crate::report::schema;
 use hydra_base::Sha256;
 use hydra_base::names::Version;
 use hydra_policy::{Input, Operation, Policy, VerdictKind};
 use hydra_policy_kit::{Flip, Relation, WhatIf};
 
 /// `policy what-if`.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub struct WhatIfReport {
     /// `hydra-registry/policy-what-if/1`.
     schema: &'static str,
     /// The policy's name and version.
     policy: String,
     /// The SHA-256 of the component.
+    #[schemars(with = "String")]
     sha256: Sha256,
     /// Where the evidence comes from.
     source: String,
     /// `promote` or `rollback`.
     operation: Operation,
     /// The version that the request names.
+    #[schemars(with = "Option<u64>")]
     target: Option<Version>,
     /// The verdict on the evidence as it is.
     verdict: VerdictKind,
     /// Its explanation.
     explanation: String,
     /// The single changes that flip it.
+    #[schemars(with = "Vec<schema::FlipOfVerdict>")]
     flips: Vec<Flip>,
     /// The number of changes that were tried.
     tried: usize,

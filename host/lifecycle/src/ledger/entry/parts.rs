@@ -10,6 +10,7 @@ use crate::evaluations::{EvaluationFlaw, LeftOut, UsedEvaluation};
 use hydra_base::names::{RunId, Version};
 use hydra_base::{PolicyIdentity, Sha256, Timestamp};
 use hydra_ledger_rules::Number;
+use hydra_ledger_rules::standing::PolicyDigest;
 use hydra_policy::{Budget, Change, PanelRole, Usage, VerdictKind};
 
 /// What only a decision of a policy has.
@@ -211,12 +212,35 @@ pub struct Subject {
     pub own: bool,
 }
 
-/// What only an `activate` entry has.
+/// What only an entry has that makes a policy the active one, or that approves one as such.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Activation {
-    /// The SHA-256 of the panel's document.
+    /// The SHA-256 of the panel's document; all zeros in an approval that no policy is active any more.
     pub panel_sha256: Sha256,
+    /// How many people must approve before another panel, or none, takes its place.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub approvals: u32,
+    /// When an approval ends, in milliseconds; none if only its use ends it.
+    #[serde(default, with = "optional_number", skip_serializing_if = "Option::is_none")]
+    pub expires: Option<Timestamp>,
+    /// The ids of the keys that signed its policies, as trust rules found them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub signers: Vec<String>,
+}
+
+impl Activation {
+    /// That this panel is the active one.
+    #[must_use]
+    pub fn of(panel_sha256: Sha256) -> Self {
+        Self { panel_sha256, approvals: 0, expires: None, signers: Vec::new() }
+    }
+
+    /// The digest of the panel as the rules have it: none if no panel is meant.
+    #[must_use]
+    pub fn policy(&self) -> Option<PolicyDigest> {
+        Some(*self.panel_sha256.as_bytes()).filter(|_| self.panel_sha256 != Sha256::NONE)
+    }
 }
 
 /// What only an `archive` entry has.
@@ -271,6 +295,6 @@ fn is_false(value: &bool) -> bool {
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde requires this signature")]
-fn is_zero(value: &u32) -> bool {
+pub(in crate::ledger) fn is_zero(value: &u32) -> bool {
     *value == 0
 }

@@ -70,7 +70,7 @@ fn full() -> Entry {
             own: true,
         }),
         quarantines: quarantined,
-        activation: Some(Activation { panel_sha256: sha256 }),
+        activation: Some(Activation { approvals: 2, expires: Some(7), ..Activation::of(sha256) }),
         archive: Some(NewArchive { run_id: RunId::new("a".repeat(32)).expect("an id") }),
         ..sample()
     };

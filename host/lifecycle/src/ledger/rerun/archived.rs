@@ -29,7 +29,10 @@ pub(super) fn misstated(entry: &Entry, decided: &Decided, input: &Input) -> Resu
         ("its difference of clocks is", entry.clock_ms == context.clock_difference_ms),
         ("its overrides are", entry.overrides.is_subset(&context.overrides)),
         ("its quarantines are", entry.quarantines.iter().all(|version| leaves(entry, *version))),
-        ("its aliases are", starts_from(entry, context)),
+        (
+            "its aliases are",
+            starts_from(entry, context) && entry.before.aliases().all(|alias| entry.after.contains(alias)),
+        ),
         ("the digest of its model is", names_model(entry, decided, input)),
         ("its evaluations are", names_evaluations(decided, context)),
     ];
@@ -89,13 +92,13 @@ fn starts_from(entry: &Entry, context: &Context) -> bool {
 
 /// Whether the digest of the model file is the one that the policy was shown, if the file was opened.
 fn names_model(entry: &Entry, decided: &Decided, input: &Input) -> bool {
-    let (Some(about), Some(named)) = (entry.crowned().or(entry.target), &decided.model_sha256) else {
-        return true;
-    };
+    let Some(about) = entry.crowned().or(entry.target) else { return true };
+    let named = decided.model_sha256.as_deref();
     let context = input.context();
     let shown = [input.target(), context.champion.as_ref(), context.archived.as_ref()];
     let mut shown = shown.into_iter().flatten().filter(|shown| shown.version == about);
-    shown.find_map(|shown| shown.model.facts()).is_none_or(|facts| facts.sha256.to_string() == *named)
+    let facts = shown.find_map(|shown| shown.model.facts());
+    facts.is_none_or(|facts| named == Some(facts.sha256.to_string().as_str()))
 }
 
 /// Whether the policy received the evaluations that the entry names without a flaw.

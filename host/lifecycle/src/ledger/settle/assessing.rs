@@ -94,7 +94,7 @@ fn recent<'r>(
         .map(|(_, record)| record)
         // A transaction leaves no writer behind that could be slow.
         .filter(|record| record.applied != Some(Mark::Atomic));
-    superseded.chain(wrote.iter().filter(|wrote| wrote.number != head.number))
+    superseded.chain(wrote.iter().filter(|wrote| wrote.digest != head.digest))
 }
 
 /// The values that writers of a superseded entry may still give the aliases `names`.

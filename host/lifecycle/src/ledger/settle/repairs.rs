@@ -1,5 +1,7 @@
 //! The entries that settling appends, and the tags that it writes.
 
+use tokio::time::Instant;
+
 use super::{Assessed, Settler, restored};
 use crate::ledger::chain::Record;
 use crate::ledger::draft;
@@ -12,30 +14,39 @@ use hydra_base::names::{Alias, Version};
 use hydra_ledger_rules::{AbortReason, Situation};
 
 impl Settler<'_> {
-    /// Sets and deletes the tags of the head's versions.
+    /// Sets and deletes the tags that the head asks for.
     pub(super) async fn mirror(&mut self, head: &Record) -> Result<()> {
-        let mirrors = head.entry.mirrors();
-        if mirrors.is_empty() {
+        let (mirrors, policy) = (head.entry.mirrors(), head.entry.policy_mirror());
+        if mirrors.is_empty() && policy.is_none() {
             return Ok(());
         }
-        let (number, versions) = self.mirrored.get_or_insert_default();
-        *number = head.number;
-        versions.extend(mirrors.iter().map(|mirror| mirror.version));
-        self.writer.mirror(&mirrors).await
+        let mirrored = self.mirrored.get_or_insert_default();
+        mirrored.head = head.number;
+        mirrored.versions.extend(mirrors.iter().map(|mirror| mirror.version));
+        mirrored.policy |= policy.is_some();
+        self.writer.mirror(&mirrors).await?;
+        match policy {
+            Some(value) => self.writer.mirror_policy(&value).await,
+            None => Ok(()),
+        }
     }
 
     /// Whether the tags that this writer wrote may be older than what the head says.
     pub(super) fn has_to_mirror_again(&self, head: &Record) -> bool {
-        self.mirrored.as_ref().is_some_and(|(number, _)| *number != head.number)
+        self.mirrored.as_ref().is_some_and(|mirrored| mirrored.head != head.number)
     }
 
     /// Writes the tags that this writer wrote before once more, as the head's standing has them.
     pub(super) async fn mirror_again(&mut self, head: &Record) -> Result<()> {
         let standing = self.writer.ledger.standing(head).await?;
-        let (number, versions) = self.mirrored.get_or_insert_default();
-        *number = head.number;
-        let mirrors = standing.mirrors_of(versions);
-        match self.writer.mirror(&mirrors).await {
+        let mirrored = self.mirrored.get_or_insert_default();
+        mirrored.head = head.number;
+        let (mirrors, policy) = (standing.mirrors_of(&mirrored.versions), mirrored.policy);
+        let written = async {
+            self.writer.mirror(&mirrors).await?;
+            if policy { self.writer.mirror_policy(&standing.policy_mirror()).await } else { Ok(()) }
+        };
+        match written.await {
             Err(error) => self.pause_if_transient(error).await,
             written => written,
         }
@@ -107,6 +118,11 @@ impl Settler<'_> {
             if let Err(error) = self.carry_standing(&mut entry, head).await {
                 return self.pause_if_transient(error).await;
             }
+        }
+        match self.writer.may_append_above(head, Instant::now()).await {
+            Ok(true) => {}
+            Ok(false) => return self.pause().await,
+            Err(error) => return self.pause_if_transient(error).await,
         }
         match self.writer.append(&mut entry).await {
             Ok(_) => {

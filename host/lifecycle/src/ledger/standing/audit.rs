@@ -61,7 +61,6 @@ impl<'a> StandingAudit<'a> {
             {
                 return Ok(None);
             }
-            EntryKind::Activate | EntryKind::Deactivate => None,
             _ => newer.entry.with_act(|act| carries(&act, start)).then_some(start),
         };
         let expected = match (expected, start) {
@@ -111,7 +110,9 @@ fn carries(act: &Act<'_>, start: Option<StandingRef>) -> bool {
         Act::Decision { crowned, quarantines } => {
             quarantines.is_empty() && (crowned.is_none() || start.is_none())
         }
-        Act::Quarantine(_) | Act::Release(_) | Act::Approve(_) => false,
+        Act::Quarantine(_) | Act::Release(_) | Act::Approve(_) | Act::Activate(_) | Act::ApprovePolicy(_) => {
+            false
+        }
     }
 }
 

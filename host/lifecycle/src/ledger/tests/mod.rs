@@ -1,5 +1,6 @@
 //! Tests of the driver on the in-memory store, both as a local and as a remote store.
 
+mod numbering;
 mod other_releases;
 mod outside;
 mod past;
@@ -172,13 +173,8 @@ impl Decide for Decider<'_> {
         let verdict = if moves.is_empty() { VerdictKind::Reject } else { VerdictKind::Approve };
         let component: Arc<[u8]> = Arc::from(&b"component"[..]);
         Ok(DecideOutcome::Propose(Box::new(Proposal {
-            operation,
             target,
-            reason: None,
-            explanation: format!("because {:?} on {}", self.wish, view.head.number),
             moves,
-            overrides: BTreeSet::new(),
-            subject: None,
             quarantines: match self.wish {
                 Wish::RollbackAndQuarantine => champion.into_iter().collect(),
                 _ => BTreeSet::new(),
@@ -206,7 +202,9 @@ impl Decide for Decider<'_> {
                 input: format!("{{\"wish\":\"{:?}\"}}", self.wish).into_bytes(),
                 document: None,
                 components: [(Sha256::of(&component), component)].into(),
+                active: None,
             }),
+            ..Proposal::statement(operation, format!("because {:?} on {}", self.wish, view.head.number))
         })))
     }
 }

@@ -84,6 +84,10 @@ async fn a_promotion_takes_six_rounds_at_most() {
     let ledger = ledger.expect("an answer").expect("a ledger");
     let ledger = LedgerWriter::new(ledger, WriterSettings::new("tester"));
     assert_eq!(remote.rounds(), 1, "opening");
+    // What the evidence of a decision shows: listings without aliases, as those of a database.
+    let registered = world.store.registered_model(&world.model).await.expect("the model");
+    let listed = world.store.model_versions(&world.model, None, 10, None).await.expect("versions");
+    ledger.ledger().note_listed(&registered, &listed.items);
     remote.reset_rounds();
     run(&world, &ledger, "b", Wish::Promote(2)).await.expect("a promotion");
     // Append, aliases, mark and verify. The evidence's runs and the archive, not counted here, add one round

@@ -1,5 +1,7 @@
 //! Artifacts in an object store: S3, Google Cloud Storage, Azure.
 
+mod bounded;
+mod listing;
 mod provider;
 
 use std::error::Error as StdError;
@@ -13,6 +15,7 @@ use bytes::{Bytes, BytesMut};
 use futures_util::{StreamExt, TryStreamExt, stream};
 use object_store::buffered::BufWriter;
 use object_store::client::{HttpError, HttpErrorKind};
+use object_store::list::PaginatedListStore;
 use object_store::path::Path as Key;
 use object_store::{ObjectStore, ObjectStoreExt};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -36,8 +39,13 @@ const READ_BYTES: usize = 256 << 10;
 pub struct ObjectArtifacts {
     uri: String,
     root: String,
-    store: Arc<dyn ObjectStore>,
+    store: Arc<dyn Bucket>,
 }
+
+/// A store that lists page by page.
+trait Bucket: ObjectStore + PaginatedListStore {}
+
+impl<S: ObjectStore + PaginatedListStore> Bucket for S {}
 
 impl ObjectArtifacts {
     /// The artifacts below `uri` (`s3://…`, `gs://…`, `wasb(s)://…`, `abfss://…`), with credentials and endpoints from
@@ -60,7 +68,11 @@ impl ObjectArtifacts {
     }
 
     fn failed(&self, action: &str, path: &str, error: object_store::Error) -> Error {
-        let (kind, hint) = classify(&error);
+        let (kind, hint) = match refusal(&error) {
+            Some(refusal) => (refusal.kind(), refusal.hint().unwrap_or_default()),
+            None => classify(&error),
+        };
+        let hint = hint.to_owned();
         Error::new(kind, format!("cannot {action} an artifact in the object store"))
             .with_context("root", redact(&self.uri))
             .with_context("path", path)
@@ -105,24 +117,14 @@ impl ArtifactStore for ObjectArtifacts {
 
     async fn list(&self, path: &str) -> Result<Vec<ArtifactInfo>> {
         let directory = self.key(path)?;
-        let found = self.store.list_with_delimiter(Some(&directory)).await;
-        let found = found.map_err(|error| self.failed("list", path, error))?;
-        let relative = |key: &Key| {
-            let name = key.filename()?;
-            Some(if path.is_empty() { name.to_owned() } else { format!("{path}/{name}") })
-        };
-        // Some tools mark a directory by an empty object with the directory's own key.
-        let files = found.objects.iter().filter(|object| object.location != directory).filter_map(|object| {
-            let stamp = object.e_tag.clone().unwrap_or_else(|| object.last_modified.to_rfc3339());
-            let file = ArtifactInfo::file(relative(&object.location)?, object.size);
-            Some(ArtifactInfo { stamp: Some(stamp), ..file })
-        });
-        let directories = found.common_prefixes.iter().filter_map(|prefix| {
-            Some(ArtifactInfo { path: relative(prefix)?, is_dir: true, size: None, stamp: None })
-        });
-        let mut infos: Vec<ArtifactInfo> = files.chain(directories).collect();
-        infos.sort_by(|a, b| a.path.cmp(&b.path));
-        Ok(infos)
+        let listed = listing::of(self.store.as_ref(), &directory, path).await;
+        listed.map_err(|error| match error {
+            listing::Failure::Refused(error) => error
+                .with_context("root", redact(&self.uri))
+                .with_context("path", path)
+                .with_hint(bounded::HINT),
+            listing::Failure::Failed(error) => self.failed("list", path, error),
+        })
     }
 
     async fn open(&self, path: &str) -> Result<ArtifactReader> {
@@ -158,8 +160,8 @@ impl ArtifactStore for ObjectArtifacts {
                 .with_context("path", file.display())
                 .with_source(error)
         })?;
-        let mut writer = BufWriter::with_capacity(Arc::clone(&self.store), key, PART_BYTES)
-            .with_max_concurrency(PARTS_AT_ONCE);
+        let store: Arc<dyn ObjectStore> = Arc::clone(&self.store) as _;
+        let mut writer = BufWriter::with_capacity(store, key, PART_BYTES).with_max_concurrency(PARTS_AT_ONCE);
         let uploaded = self.upload(&mut writer, path, &mut source, progress).await;
         if uploaded.is_err() {
             // The store keeps the parts of an abandoned upload, at a cost, until they are removed.
@@ -200,9 +202,19 @@ fn classify(error: &object_store::Error) -> (ErrorKind, &'static str) {
 }
 
 fn http_error(error: &object_store::Error) -> Option<&HttpError> {
+    cause(error)
+}
+
+/// The error of an answer that was not read because it is too large.
+fn refusal(error: &object_store::Error) -> Option<&Error> {
+    cause(error)
+}
+
+/// The nearest cause of that type.
+fn cause<E: StdError + 'static>(error: &object_store::Error) -> Option<&E> {
     let mut next: Option<&(dyn StdError + 'static)> = error.source();
     while let Some(error) = next {
-        if let Some(found) = error.downcast_ref::<HttpError>() {
+        if let Some(found) = error.downcast_ref() {
             return Some(found);
         }
         next = error.source();

@@ -9,13 +9,14 @@ use std::time::Duration;
 use object_store::aws::AmazonS3Builder;
 use object_store::azure::MicrosoftAzureBuilder;
 use object_store::gcp::GoogleCloudStorageBuilder;
-use object_store::{Certificate, ClientOptions, ObjectStore, RetryConfig};
+use object_store::{Certificate, ClientOptions, RetryConfig};
 
-use crate::crypto;
+use super::Bucket;
+use super::bounded::BoundedConnector;
 use crate::environment::Environment;
 use crate::uri::redact;
 use hydra_base::error::{Error, ErrorKind, Result};
-use hydra_base::regular_file;
+use hydra_base::{regular_file, tls};
 
 /// The address of an S3 server other than Amazon's.
 const S3_ENDPOINT: &str = "MLFLOW_S3_ENDPOINT_URL";
@@ -27,12 +28,14 @@ const AWS_CA_BUNDLE: &str = "AWS_CA_BUNDLE";
 const S3_UPLOAD_EXTRA_ARGS: &str = "MLFLOW_S3_UPLOAD_EXTRA_ARGS";
 /// An Azure account with its key and endpoint in one value.
 const AZURE_CONNECTION_STRING: &str = "AZURE_STORAGE_CONNECTION_STRING";
+/// The most bytes of a bundle of authorities.
+const MAX_PEM_BYTES: u64 = 16 << 20;
 /// The longest time during which failed requests are repeated.
 const RETRY_DEADLINE: Duration = Duration::from_mins(2);
 
 /// A client of one bucket or container, and the key of the artifact root in it.
-pub(super) fn connect(uri: &str, environment: &Environment) -> Result<(Arc<dyn ObjectStore>, String)> {
-    crypto::install_provider();
+pub(super) fn connect(uri: &str, environment: &Environment) -> Result<(Arc<dyn Bucket>, String)> {
+    tls::install_provider();
     let malformed = |why: &str| {
         Error::new(ErrorKind::Protocol, format!("the URI is not one of an object store: {why}"))
             .with_context("uri", redact(uri))
@@ -54,8 +57,11 @@ pub(super) fn connect(uri: &str, environment: &Environment) -> Result<(Arc<dyn O
     Ok((store, key.trim_matches('/').to_owned()))
 }
 
-fn s3(bucket: &str, environment: &Environment) -> Result<Arc<dyn ObjectStore>> {
-    let mut builder = AmazonS3Builder::new().with_bucket_name(bucket).with_retry(retries());
+fn s3(bucket: &str, environment: &Environment) -> Result<Arc<dyn Bucket>> {
+    let mut builder = AmazonS3Builder::new()
+        .with_bucket_name(bucket)
+        .with_retry(retries())
+        .with_http_connector(BoundedConnector);
     for (name, value) in environment.with_prefix("AWS_") {
         if let Ok(key) = name.to_ascii_lowercase().parse() {
             builder = builder.with_config(key, value);
@@ -85,7 +91,7 @@ fn s3(bucket: &str, environment: &Environment) -> Result<Arc<dyn ObjectStore>> {
 
 /// The settings of all clients.
 fn client() -> Result<ClientOptions> {
-    crypto::embedded_authorities().try_fold(ClientOptions::new(), |client, certificate| {
+    tls::embedded_authorities().try_fold(ClientOptions::new(), |client, certificate| {
         let certificate = Certificate::from_der(certificate).map_err(|error| {
             Error::new(ErrorKind::Config, "cannot use the embedded certificates").with_source(error)
         })?;
@@ -101,7 +107,7 @@ fn authorities(environment: &Environment) -> Result<Vec<Certificate>> {
             .with_context("variable", AWS_CA_BUNDLE)
             .with_context("path", path.display())
     };
-    let pem = regular_file::read(&path, |error| refuse().with_source(error))?;
+    let pem = regular_file::read(&path, MAX_PEM_BYTES, |error| refuse().with_source(error))?;
     Certificate::from_pem_bundle(&pem).map_err(|error| refuse().with_source(error))
 }
 
@@ -129,7 +135,7 @@ fn upload_arguments(environment: &Environment) -> Result<Vec<(&'static str, Stri
 
 fn google(bucket: &str, environment: &Environment) -> Result<GoogleCloudStorageBuilder> {
     let builder = GoogleCloudStorageBuilder::new().with_bucket_name(bucket).with_retry(retries());
-    let builder = builder.with_client_options(client()?);
+    let builder = builder.with_client_options(client()?).with_http_connector(BoundedConnector);
     Ok(environment.with_prefix("GOOGLE_").fold(builder, |builder, (name, value)| {
         match name.to_ascii_lowercase().parse() {
             Ok(key) => builder.with_config(key, value),
@@ -139,7 +145,10 @@ fn google(bucket: &str, environment: &Environment) -> Result<GoogleCloudStorageB
 }
 
 fn azure(authority: &str, environment: &Environment) -> Result<MicrosoftAzureBuilder> {
-    let mut builder = MicrosoftAzureBuilder::new().with_retry(retries()).with_client_options(client()?);
+    let mut builder = MicrosoftAzureBuilder::new()
+        .with_retry(retries())
+        .with_client_options(client()?)
+        .with_http_connector(BoundedConnector);
     for (name, value) in environment.with_prefix("AZURE_") {
         if let Ok(key) = name.to_ascii_lowercase().parse() {
             builder = builder.with_config(key, value);
@@ -183,7 +192,7 @@ fn retries() -> RetryConfig {
     RetryConfig { max_retries: 7, retry_timeout: RETRY_DEADLINE, ..RetryConfig::default() }
 }
 
-fn built<S: ObjectStore>(built: object_store::Result<S>, uri: &str) -> Result<Arc<dyn ObjectStore>> {
+fn built<S: Bucket>(built: object_store::Result<S>, uri: &str) -> Result<Arc<dyn Bucket>> {
     let store = built.map_err(|error| {
         Error::new(ErrorKind::Config, "cannot set up the object store")
             .with_context("uri", redact(uri))

@@ -84,7 +84,12 @@ pub(in crate::rest) struct DownloadUriAnswer {
 }
 
 impl ModelVersionsAnswer {
-    /// The versions. File-backed servers list aliases with them, others do not, so no version has any.
+    /// Whether a version is listed with its aliases.
+    pub(in crate::rest) fn has_aliases(&self) -> bool {
+        self.model_versions.iter().any(|version| !version.aliases.is_empty())
+    }
+
+    /// The versions. Servers with a file store list aliases with them, others do not, so no version has any.
     pub(in crate::rest) fn into_entities(self, name: &ModelName) -> Result<Vec<ModelVersion>> {
         let bare = |version: WireModelVersion| {
             Ok(ModelVersion { aliases: Vec::new(), ..version.into_entity(name)? })

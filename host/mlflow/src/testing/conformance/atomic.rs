@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 
 use crate::entities::{ModelVersion, Tags};
-use crate::store::{AtomicOutcome, AtomicRegistry, AtomicTransition, VersionTag};
+use crate::store::{AtomicOutcome, AtomicRegistry, AtomicTransition, ModelTag, VersionTag};
 use futures_util::future::join_all;
 use hydra_base::ErrorKind;
 use hydra_base::aliases::AliasMove;
@@ -54,6 +54,33 @@ pub async fn a_commit_sets_and_deletes_tags_of_versions_that_exist(stores: &Stor
     let outcome = scene.atomic().commit(&late).await.expect("an outcome");
     assert!(matches!(outcome, AtomicOutcome::Conflict), "{outcome:?}");
     assert_eq!(scene.tags(1).await, tags([]));
+}
+
+pub async fn a_commit_sets_tags_of_the_model(stores: &Stores) {
+    let scene = Scene::new(stores).await;
+    let tag =
+        |key: &str, value: &str| ModelTag { key: Key::new(key).expect("a key"), value: value.to_owned() };
+    let before = scene.model_tags().await;
+    let first = AtomicTransition { model_tags: vec![tag("a", "1"), tag("b", "2")], ..scene.transition(2) };
+    committed(scene.atomic().commit(&first).await.expect("an outcome"));
+    let mut expected = before.clone();
+    expected.extend(tags([("a", "1"), ("b", "2")]));
+    assert_eq!(scene.model_tags().await, expected);
+    // A conflict sets no tag.
+    let late = AtomicTransition { model_tags: vec![tag("a", "3")], ..scene.transition(2) };
+    let outcome = scene.atomic().commit(&late).await.expect("an outcome");
+    assert!(matches!(outcome, AtomicOutcome::Conflict), "{outcome:?}");
+    assert_eq!(scene.model_tags().await, expected);
+    let (second, newest) = (vec![tag("a", "3")], Some(version(1)));
+    let second = AtomicTransition {
+        model_tags: second,
+        moves: Vec::new(),
+        expected_newest: newest,
+        expected_aliases: Vec::new(),
+        ..scene.transition(2)
+    };
+    committed(scene.atomic().commit(&second).await.expect("an outcome"));
+    assert_eq!(scene.model_tags().await.get("a").map(String::as_str), Some("3"));
 }
 
 pub async fn a_moved_alias_is_a_conflict(stores: &Stores) {
@@ -150,6 +177,7 @@ impl<'a> Scene<'a> {
             expected_aliases: vec![move_of("champion", Some(1)), move_of("archived", None)],
             moves: vec![move_of("champion", Some(target)), move_of("archived", Some(1))],
             tags: Vec::new(),
+            model_tags: Vec::new(),
             entry: new_version(&self.ledger).tags(tags([("hydra.entry", "{}")])),
             expected_newest: None,
         }
@@ -162,6 +190,10 @@ impl<'a> Scene<'a> {
     async fn tags(&self, number: u64) -> Tags {
         let found = self.stores.backend.registry.model_version(&self.model, version(number)).await;
         found.expect("it exists").tags
+    }
+
+    async fn model_tags(&self) -> Tags {
+        self.stores.backend.registry.registered_model(&self.model).await.expect("it exists").tags
     }
 
     async fn newest(&self) -> Option<Version> {

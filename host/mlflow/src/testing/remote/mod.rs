@@ -1,13 +1,13 @@
 //! The in-memory store in the role of a remote server: without atomic transitions, with failures on request, and with a
-//! count of the sequential rounds of requests.
+//! count of the sequential rounds of requests; also in the role of a file store, which gives two versions one number.
 
 mod tracking;
 
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use async_trait::async_trait;
-use std::sync::Arc;
 
 use crate::entities::{ModelFilter, ModelVersion, NewModelVersion, Page, RegisteredModel, Tags};
 use crate::memory::MemoryStore;
@@ -34,6 +34,20 @@ pub struct Remote {
     faults: Mutex<Vec<(u64, Fault)>>,
     dead: AtomicBool,
     rounds: AtomicU64,
+    lists_aliases: AtomicBool,
+    twin: Mutex<Option<Twin>>,
+    moves: Mutex<Vec<(Alias, Option<Version>)>>,
+}
+
+/// Another version that gets the number of one that was just created, and overwrites one of its tags.
+#[derive(Debug, Clone)]
+pub struct Twin {
+    /// The tag.
+    pub key: Key,
+    /// What the other version has there.
+    pub value: String,
+    /// How long after the first one was created.
+    pub later: Duration,
 }
 
 impl Remote {
@@ -46,7 +60,48 @@ impl Remote {
             faults: Mutex::new(faults.to_vec()),
             dead: AtomicBool::new(false),
             rounds: AtomicU64::new(0),
+            lists_aliases: AtomicBool::new(false),
+            twin: Mutex::default(),
+            moves: Mutex::default(),
         })
+    }
+
+    /// The store is a file store from here on, whose listings show it.
+    pub fn list_aliases(&self) {
+        self.lists_aliases.store(true, Ordering::SeqCst);
+    }
+
+    /// The next version that is created gets a twin.
+    pub fn overwrite_next(&self, twin: Twin) {
+        *self.twin.lock().expect("no panic while the twin was held") = Some(twin);
+    }
+
+    /// The moves of aliases that this client sent, in the order in which it sent them.
+    pub fn moves(&self) -> Vec<(Alias, Option<Version>)> {
+        self.moves.lock().expect("no panic while the moves were held").clone()
+    }
+
+    fn note_move(&self, alias: &Alias, version: Option<Version>) {
+        self.moves.lock().expect("no panic while the moves were held").push((alias.clone(), version));
+    }
+
+    /// Creates a version, and its twin if there is one.
+    async fn create(&self, version: &NewModelVersion) -> Result<ModelVersion> {
+        let created = self.store.create_model_version(version).await?;
+        let twin = self.twin.lock().expect("no panic while the twin was held").take();
+        if let Some(Twin { key, value, later }) = twin {
+            let (store, name, number) = (self.store.clone(), created.name.clone(), created.version);
+            let overwrite = async move { store.set_version_tag(&name, number, &key, &value).await };
+            if later.is_zero() {
+                overwrite.await?;
+            } else {
+                tokio::spawn(async move {
+                    tokio::time::sleep(later).await;
+                    overwrite.await.expect("the version is there");
+                });
+            }
+        }
+        Ok(created)
     }
 
     /// The length of the longest chain of requests in which each was sent after the previous answer.
@@ -139,7 +194,7 @@ impl RegistryStore for Remote {
     }
 
     async fn create_model_version(&self, version: &NewModelVersion) -> Result<ModelVersion> {
-        self.write(self.store.create_model_version(version)).await
+        self.write(self.create(version)).await
     }
 
     async fn model_version(&self, name: &ModelName, version: Version) -> Result<ModelVersion> {
@@ -184,15 +239,21 @@ impl RegistryStore for Remote {
     }
 
     async fn set_alias(&self, name: &ModelName, alias: &Alias, version: Version) -> Result<()> {
+        self.note_move(alias, Some(version));
         self.write(self.store.set_alias(name, alias, version)).await
     }
 
     async fn delete_alias(&self, name: &ModelName, alias: &Alias) -> Result<()> {
+        self.note_move(alias, None);
         self.write(self.store.delete_alias(name, alias)).await
     }
 
     async fn version_by_alias(&self, name: &ModelName, alias: &Alias) -> Result<Option<ModelVersion>> {
         self.read(self.store.version_by_alias(name, alias)).await
+    }
+
+    fn lists_aliases(&self) -> bool {
+        self.lists_aliases.load(Ordering::SeqCst)
     }
 
     async fn download_uri(&self, name: &ModelName, version: Version) -> Result<String> {

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 
 use bytes::Bytes;
+use prost::Message as _;
 
 use super::inference::infer_parameter::ParameterChoice;
 use super::inference::model_infer_request::InferInputTensor;
@@ -36,6 +37,20 @@ pub(super) fn metadata(model: String, version: String, schema: &Schema) -> Model
         inputs: tensors(schema.inputs()),
         outputs: tensors(schema.outputs()),
     }
+}
+
+/// The bytes of memory that a message takes, which are more than it has on the wire: numbers of one byte take up to eight there, and
+/// each text has a head.
+pub(super) fn size(message: &ModelInferRequest) -> usize {
+    let contents = message.inputs.iter().filter_map(|input| input.contents.as_ref());
+    let decoded = contents.map(|contents| {
+        let numbers = contents.int_contents.len()
+            + contents.int64_contents.len()
+            + contents.uint_contents.len()
+            + contents.uint64_contents.len();
+        numbers * size_of::<u64>() + contents.bytes_contents.len() * size_of::<Bytes>()
+    });
+    message.encoded_len().saturating_add(decoded.sum())
 }
 
 /// The tensors and parameters of a request.

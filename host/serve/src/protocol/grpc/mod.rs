@@ -13,4 +13,4 @@ mod generated;
 mod tests;
 
 pub(super) use inference::InferTensorContents;
-pub(crate) use service::{Answered, Backend, Target, service};
+pub(crate) use service::{Answered, Asked, Backend, Target, service};

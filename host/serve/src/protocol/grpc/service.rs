@@ -3,8 +3,7 @@
 use std::future::Future;
 use std::sync::Arc;
 
-use axum::http::{HeaderMap, HeaderName};
-use prost::Message as _;
+use axum::http::{Extensions, HeaderMap, HeaderName};
 use tonic::metadata::AsciiMetadataKey;
 use tonic::{Request, Response, Status};
 
@@ -26,6 +25,19 @@ pub(crate) struct Target {
     pub(crate) model: String,
     /// The version, if the request asks for one.
     pub(crate) version: Option<String>,
+}
+
+/// A request for predictions.
+#[derive(Debug)]
+pub(crate) struct Asked<'a> {
+    /// The model and version.
+    pub(crate) target: Target,
+    /// The headers.
+    pub(crate) headers: &'a HeaderMap,
+    /// What layers around the service have added.
+    pub(crate) extensions: &'a Extensions,
+    /// The bytes of memory that the message takes.
+    pub(crate) bytes: usize,
 }
 
 /// An answered request.
@@ -52,15 +64,13 @@ pub(crate) trait Backend: Send + Sync + 'static {
     /// there is none.
     fn describe(&self, target: &Target) -> Result<(String, Arc<Schema>), Refusal>;
 
-    /// Reads the rows of a request of `bytes` with `read`, for the version that is to answer it, scores them, and makes the answer
+    /// Reads the rows of a request with `read`, for the version that is to answer it, scores them, and makes the answer
     /// of that version with `write`.
     ///
     /// All three take the time of the processor. Rows are read again if they decide which version answers.
     fn answer<T: Send + 'static>(
         &self,
-        target: Target,
-        headers: &HeaderMap,
-        bytes: usize,
+        asked: Asked<'_>,
         read: impl Fn(&Schema, &Limits) -> Result<Rows, Refusal> + Send + 'static,
         write: impl FnOnce(&Rows, &Output, &str) -> T + Send + 'static,
     ) -> impl Future<Output = Result<Answered<T>, Refusal>> + Send;
@@ -162,10 +172,10 @@ impl<B: Backend> GrpcInferenceService for Service<B> {
         &self,
         request: Request<ModelInferRequest>,
     ) -> Result<Response<ModelInferResponse>, Status> {
-        let (metadata, _, mut message) = request.into_parts();
+        let (metadata, extensions, mut message) = request.into_parts();
         let model = std::mem::take(&mut message.model_name);
         let target = Target::new(model.clone(), std::mem::take(&mut message.model_version));
-        let bytes = message.encoded_len();
+        let bytes = convert::size(&message);
         let headers = metadata.into_headers();
         let read = move |schema: &Schema, limits: &Limits| {
             Rows::from_tensors(schema, limits, convert::request(&message)?)
@@ -173,7 +183,8 @@ impl<B: Backend> GrpcInferenceService for Service<B> {
         let write = move |rows: &Rows, output: &Output, version: &str| {
             convert::response(model, version, rows, output)
         };
-        let answered = self.backend.answer(target, &headers, bytes, read, write).await;
+        let asked = Asked { target, headers: &headers, extensions: &extensions, bytes };
+        let answered = self.backend.answer(asked, read, write).await;
         let Answered { answer, headers } = answered.map_err(|refusal| self.status(&refusal))?;
         let mut response = Response::new(answer);
         for (name, value) in headers {

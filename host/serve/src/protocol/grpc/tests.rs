@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use axum::http::{HeaderMap, HeaderName};
+use axum::http::HeaderName;
 use bytes::Bytes;
 use prost::Message as _;
 use tonic::{Code, Request};
@@ -16,7 +16,7 @@ use super::inference::{
     InferParameter, InferTensorContents, ModelInferRequest, ModelMetadataRequest, ModelReadyRequest,
     ServerLiveRequest, ServerMetadataRequest, ServerReadyRequest,
 };
-use super::service::{Answered, Backend, Service, Target};
+use super::service::{Answered, Asked, Backend, Service, Target};
 use crate::protocol::answer::Output;
 use crate::protocol::rows::{Cause, Limits, Refusal, Rows, Schema};
 use crate::protocol::tests::{LIMITS, regression};
@@ -51,14 +51,12 @@ impl Backend for One {
 
     async fn answer<T: Send + 'static>(
         &self,
-        target: Target,
-        headers: &HeaderMap,
-        bytes: usize,
+        asked: Asked<'_>,
         read: impl Fn(&Schema, &Limits) -> Result<Rows, Refusal> + Send + 'static,
         write: impl FnOnce(&Rows, &Output, &str) -> T + Send + 'static,
     ) -> Result<Answered<T>, Refusal> {
-        let (version, schema) = self.describe(&target)?;
-        assert!(bytes > 0 && headers.contains_key("x-key"));
+        let (version, schema) = self.describe(&asked.target)?;
+        assert!(asked.bytes > 0 && asked.headers.contains_key("x-key"));
         let rows = read(&schema, &LIMITS)?;
         let answer = write(&rows, &schema.predict(&rows)?, &version);
         Ok(Answered { answer, headers: vec![(HeaderName::from_static("x-hydra-version"), version)] })

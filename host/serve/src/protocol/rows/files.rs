@@ -28,10 +28,17 @@ pub(super) fn read(
     };
     let refused = |error: hydra_base::Error| {
         // Only what does not find the columns names these.
-        let about_columns = error.context().iter().any(|(key, _)| matches!(*key, "missing" | "features"));
-        Refusal::of(if about_columns { Cause::Columns } else { Cause::Table }, &error)
+        let is_about = |keys: &[&str]| error.context().iter().any(|(key, _)| keys.contains(key));
+        let cause = match () {
+            () if is_about(&["missing", "features"]) => Cause::Columns,
+            () if is_about(&["unpacked"]) => Cause::BodySize,
+            () if is_about(&["most columns"]) => Cause::ColumnCount,
+            () => Cause::Table,
+        };
+        Refusal::of(cause, &error)
     };
-    let source = Source::from_bytes("body", body.clone());
+    let source = Source::from_bytes("body", body.clone()).unpacked_at_most(limits.body as u64);
+    let source = source.columns_at_most(limits.columns);
     let mut rows = EncodedRows::open(schema.model(), source, format).map_err(refused)?;
     let ignored = rows.ignored().len();
     let width = schema.width();
@@ -41,7 +48,7 @@ pub(super) fn read(
     let mut values = Vec::new();
     while rows.read(&mut values).map_err(refused)? {
         let count = values.len().checked_div(width).unwrap_or(0);
-        if count > limits.rows || values.len() > limits.values() {
+        if count > limits.rows || values.len() > limits.values::<f64>() {
             return Err(Refusal::because(Cause::RowCount, format_args!("more than {}", limits.rows)));
         }
     }

@@ -207,7 +207,7 @@ impl Reader<'_> {
         let mut more = json.enter_list()?;
         while more {
             block.rows += 1;
-            self.check_rows(block.rows)?;
+            self.check_values::<C>(block.rows)?;
             if json.kind() != Kind::List {
                 return Err(Refusal::because(
                     Cause::Form,
@@ -226,7 +226,9 @@ impl Reader<'_> {
             if block.rows == 1 {
                 // The other rows are about as long.
                 let rows = 1 + json.left() / (json.position() - before).max(1);
-                block.values.reserve(rows.saturating_mul(width).min(json.left() / 2));
+                block
+                    .values
+                    .reserve(rows.saturating_mul(width).min(json.left() / 2).min(self.limits.values::<C>()));
             }
             more = json.next_item()?;
         }
@@ -274,7 +276,7 @@ impl Reader<'_> {
                 ));
             }
             if values.is_empty() {
-                self.check_values(expected)?;
+                self.check_values::<C>(expected)?;
                 values.resize(expected * width, C::MISSING);
             }
             for (row, value) in column.drain(..).enumerate() {
@@ -321,9 +323,9 @@ impl Reader<'_> {
     }
 
     /// Refuses rows whose values would take more memory than a body can write: objects may leave values out.
-    pub(super) fn check_values(self, rows: usize) -> Read<()> {
+    pub(super) fn check_values<C>(self, rows: usize) -> Read<()> {
         self.check_rows(rows)?;
-        let most = self.limits.values();
+        let most = self.limits.values::<C>();
         if rows.saturating_mul(self.schema.width()) > most {
             return Err(Refusal::because(Cause::RowCount, format_args!("more than {most} values")));
         }

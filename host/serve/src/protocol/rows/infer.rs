@@ -58,6 +58,8 @@ pub(crate) fn read<'b>(body: &'b [u8], json_length: Option<usize>, limits: &Limi
     let mut params = Ok(Params::default());
     let mut outputs = Ok(Vec::new());
     let mut tensors = None;
+    // Each is kept twice while categories are looked up.
+    let mut texts = limits.values::<[Option<Cow<'_, str>>; 2]>();
     let mut more = json.enter_object()?;
     while more {
         match &*json.key()? {
@@ -73,15 +75,17 @@ pub(crate) fn read<'b>(body: &'b [u8], json_length: Option<usize>, limits: &Limi
                 })?;
             }
             "outputs" => outputs = tried(&mut json, read_outputs)?,
-            "inputs" => tensors = Some(tried(&mut json, |json| read_inputs(json, limits))?),
+            "inputs" => tensors = Some(tried(&mut json, |json| read_inputs(json, limits, &mut texts))?),
             _ => json.skip()?,
         }
         more = json.next_member()?;
     }
     json.end()?;
     let tensors = tensors.ok_or_else(|| Refusal::because(Cause::Form, "`inputs` is missing"))??;
-    let tensors =
-        tensors.into_iter().map(|tensor| tensor.finish(&mut json, &mut raw)).collect::<Read<_>>()?;
+    let tensors = tensors
+        .into_iter()
+        .map(|tensor| tensor.finish(&mut json, &mut raw, &mut texts))
+        .collect::<Read<_>>()?;
     if !raw.is_empty() {
         return Err(Refusal::because(
             Cause::Shape,
@@ -142,14 +146,15 @@ pub(crate) fn check_output(name: &str) -> Read<()> {
     ))
 }
 
-fn read_inputs<'b>(json: &mut Scanner<'b>, limits: &Limits) -> Read<Vec<Members<'b>>> {
+/// `texts` says how many texts there may still be.
+fn read_inputs<'b>(json: &mut Scanner<'b>, limits: &Limits, texts: &mut usize) -> Read<Vec<Members<'b>>> {
     let mut tensors = Vec::new();
     objects(json, "inputs", |json| {
         if tensors.len() >= limits.columns {
             return Err(Refusal::because(Cause::ColumnCount, format_args!("more than {}", limits.columns)));
         }
         let mut tensor = Members::default();
-        members(json, |json, key| tensor.member(json, key))?;
+        members(json, |json, key| tensor.member(json, key, texts))?;
         tensors.push(tensor);
         Ok(())
     })?;
@@ -157,7 +162,7 @@ fn read_inputs<'b>(json: &mut Scanner<'b>, limits: &Limits) -> Read<Vec<Members<
 }
 
 impl<'b> Members<'b> {
-    fn member(&mut self, json: &mut Scanner<'b>, key: &str) -> Read<()> {
+    fn member(&mut self, json: &mut Scanner<'b>, key: &str, texts: &mut usize) -> Read<()> {
         match key {
             "name" => self.name = Some(text(json, key)?),
             "datatype" => self.datatype = Some(Datatype::of(&text(json, key)?)?),
@@ -188,6 +193,7 @@ impl<'b> Members<'b> {
                 let start = json.position();
                 let values = match self.shape.zip(self.datatype) {
                     Some((shape, datatype)) => {
+                        take_texts(texts, shape, datatype)?;
                         let data = tried(json, |json| Data::read(json, datatype, shape))?;
                         Some(ReadData { shape, datatype, data })
                     }
@@ -204,7 +210,7 @@ impl<'b> Members<'b> {
     }
 
     /// The tensor, whose values may be at the start of `raw`.
-    fn finish(self, json: &mut Scanner<'b>, raw: &mut &'b [u8]) -> Read<Tensor<'b>> {
+    fn finish(self, json: &mut Scanner<'b>, raw: &mut &'b [u8], texts: &mut usize) -> Read<Tensor<'b>> {
         let missing = |what| Refusal::because(Cause::Form, format_args!("a tensor has no `{what}`"));
         let name = self.name.ok_or_else(|| missing("name"))?;
         let shape = self.shape.ok_or_else(|| missing("shape"))?;
@@ -219,16 +225,28 @@ impl<'b> Members<'b> {
                     .split_at_checked(size)
                     .ok_or_else(|| Refusal::because(Cause::Shape, "the body ends before its last tensor"))?;
                 *raw = rest;
+                take_texts(texts, shape, datatype)?;
                 datatype.decode(bytes, shape.count())?
             }
             (Some((_, Some(read))), None) if (read.shape, read.datatype) == (shape, datatype) => read.data?,
             (Some((start, _)), None) => {
+                take_texts(texts, shape, datatype)?;
                 json.back(start);
                 Data::read(json, datatype, shape)?
             }
         };
         Ok(Tensor { name, shape, data })
     }
+}
+
+/// Refuses a tensor of more texts than may still be read.
+fn take_texts(left: &mut usize, shape: Shape, datatype: Datatype) -> Read<()> {
+    if datatype == Datatype::Bytes {
+        *left = left.checked_sub(shape.count()).ok_or_else(|| {
+            Refusal::because(Cause::RowCount, "the tensors have more texts than are read in a request")
+        })?;
+    }
+    Ok(())
 }
 
 fn read_shape(json: &mut Scanner<'_>) -> Read<Shape> {

@@ -25,7 +25,7 @@ pub(crate) use files::TableFormat;
 pub(crate) use forms::Forms;
 pub(crate) use infer::{Infer, check_output};
 pub(crate) use params::{Param, Params};
-pub(crate) use refusal::{Cause, Code, Refusal};
+pub(crate) use refusal::{Cause, Refusal};
 pub(crate) use schema::{Declared, Schema};
 pub(crate) use tensor::{Data, Datatype, Shape, Tensor};
 
@@ -65,9 +65,10 @@ pub(crate) struct Wanted {
 }
 
 impl Limits {
-    /// The most values of the features: those of the densest text of this size, of a digit and a comma each.
-    fn values(&self) -> usize {
-        self.body / 2
+    /// The most values of the features. Numbers are those of the densest text of this size, of a digit and a comma each; larger values
+    /// take no more memory together.
+    fn values<C>(&self) -> usize {
+        (self.body / 2).saturating_mul(size_of::<f64>()) / size_of::<C>().max(size_of::<f64>())
     }
 }
 

@@ -81,7 +81,7 @@ fn rows<'b, C: Cell<'b>>(
     let mut more = json.enter_list()?;
     while more {
         block.rows += 1;
-        reader.check_values(block.rows)?;
+        reader.check_values::<C>(block.rows)?;
         if json.kind() != Kind::Object {
             return Err(not_an_object());
         }

@@ -94,6 +94,8 @@ causes! {
     Table = "table", 400, InvalidArgument, "the table cannot be read";
     /// A compressed body is damaged.
     Compression = "compression", 400, InvalidArgument, "the compressed body is damaged";
+    /// The body ends before its end, or is not framed as its head says.
+    BrokenBody = "broken-body", 400, InvalidArgument, "the body is not whole";
     /// Neither the model nor the request says which columns are categories.
     Categories = "categories", 400, FailedPrecondition, "it is not known which columns are categories";
     /// The model cannot produce what is asked for.
@@ -114,6 +116,8 @@ causes! {
     BodySize = "body-size", 413, ResourceExhausted, "the body is too large";
     /// There are too many rows, or too many values in them.
     RowCount = "row-count", 413, ResourceExhausted, "the request has too many rows";
+    /// The answer would be too large.
+    AnswerSize = "answer-size", 413, ResourceExhausted, "the answer would be too large";
     /// There are too many columns.
     ColumnCount = "column-count", 413, ResourceExhausted, "the request has too many columns";
     /// The media type is missing or unknown.

@@ -2,6 +2,7 @@
 
 use std::sync::{Mutex, PoisonError};
 
+use hydra_lightgbm::labels::ClassLabels;
 use hydra_lightgbm::loaded::{ColumnKind, FeatureKind, Selection, are_placeholders, are_positions, spelled};
 use hydra_lightgbm::{Matrix, Model};
 
@@ -23,7 +24,8 @@ pub(crate) struct Schema {
     integers: Vec<usize>,
     /// Of each feature, MLflow's name of its type.
     declared: Vec<Option<String>>,
-    limited: Mutex<Vec<(i64, Model)>>,
+    longest_label: usize,
+    limited: Mutex<Vec<(usize, Model)>>,
 }
 
 /// A column that a signature declares.
@@ -80,6 +82,7 @@ impl Schema {
             kinds,
             integers,
             declared,
+            longest_label: longest_label(model.classes()),
             limited: Mutex::default(),
         }
     }
@@ -108,22 +111,40 @@ impl Schema {
     ///
     /// The last few are kept, because another number of iterations takes as long as compiling the model.
     pub(crate) fn model_for(&self, params: &Params) -> Model {
-        let count = match params.num_iteration {
-            None => return self.model.clone(),
-            // Like LightGBM: all iterations, also those after the best one.
-            Some(count) if count <= 0 => 0,
-            Some(count) => count,
-        };
+        let all = self.model.text_model().num_iterations();
+        let count = self.num_iterations(params);
+        if count == self.model.iterations().unwrap_or(all) {
+            return self.model.clone();
+        }
         let kept = || self.limited.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((_, model)) = kept().iter().find(|(kept, _)| *kept == count) {
             return model.clone();
         }
-        let most = usize::try_from(count).ok().filter(|count| *count > 0);
-        let model = self.model.limited(0, most);
+        let model = self.model.limited(0, Some(count).filter(|count| *count < all));
         let mut kept = kept();
         kept.truncate(MOST_LIMITED - 1);
         kept.insert(0, (count, model.clone()));
         model
+    }
+
+    /// How many iterations the predictions of these parameters use.
+    fn num_iterations(&self, params: &Params) -> usize {
+        let all = self.model.text_model().num_iterations();
+        match params.num_iteration {
+            None => self.model.iterations().unwrap_or(all),
+            // Like LightGBM: all iterations, also those after the best one.
+            Some(count) => usize::try_from(count).ok().filter(|count| *count > 0).unwrap_or(all).min(all),
+        }
+    }
+
+    /// How many trees the predictions of these parameters use.
+    pub(crate) fn num_trees(&self, params: &Params) -> usize {
+        self.num_iterations(params).saturating_mul(self.model.text_model().trees_per_iteration())
+    }
+
+    /// The most bytes that an answer takes for a label.
+    pub(crate) fn longest_label(&self) -> usize {
+        self.longest_label
     }
 
     /// Whether the model has category lists.
@@ -187,6 +208,19 @@ impl Schema {
             }
         }
         Ok(())
+    }
+}
+
+/// The most bytes that a label takes in an answer, as JSON with a comma, or as raw bytes with their length.
+fn longest_label(labels: Option<&ClassLabels>) -> usize {
+    match labels {
+        Some(ClassLabels::Bools(_)) => 6,
+        Some(ClassLabels::Strings(labels)) => {
+            let json = |label: &String| serde_json::Value::from(label.as_str()).to_string().len();
+            labels.iter().map(json).max().unwrap_or(0) + 4
+        }
+        // The longest double, which is longer than the longest integer.
+        _ => 25,
     }
 }
 

@@ -81,14 +81,12 @@ pub(super) fn of_values(schema: &Schema, block: Block<Value<'_>>) -> Read<(Vec<f
         };
         return block.values.into_iter().map(code).collect::<Read<_>>().map(|values| (values, false));
     }
-    let width = schema.width();
-    let mut columns: Vec<Vec<Value<'_>>> = Vec::new();
-    columns.resize_with(width, || Vec::with_capacity(block.rows));
-    for (index, value) in block.values.into_iter().enumerate() {
-        columns[index % width].push(value);
-    }
-    let columns =
-        columns.into_iter().enumerate().map(|(feature, values)| column(schema.kind(feature), values));
+    let (width, mut values) = (schema.width(), block.values);
+    let columns = (0..width).map(|feature| {
+        let own = values.iter_mut().skip(feature).step_by(width);
+        let own = own.map(|value| std::mem::replace(value, Value::Missing)).collect();
+        column(schema.kind(feature), own)
+    });
     encode(schema, columns.collect(), block.rows).map(|values| (values, true))
 }
 

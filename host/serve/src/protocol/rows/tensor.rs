@@ -303,7 +303,7 @@ pub(super) fn assemble(reader: Reader<'_>, mut tensors: Vec<Tensor<'_>>) -> Read
     }
     let names: Vec<_> = tensors.iter().map(|tensor| tensor.name.clone()).collect();
     let places = reader.schema.by_name(&names)?;
-    reader.check_values(rows)?;
+    reader.check_values::<f64>(rows)?;
     let mut columns: Vec<Column<'_>> = Vec::new();
     columns.resize_with(reader.schema.width(), || Column::Numbers(Vec::new()));
     for (index, tensor) in tensors.into_iter().enumerate() {

@@ -136,12 +136,28 @@ fn limits_are_refused_before_they_are_used() {
     let records =
         format!("{{\"instances\": [{{\"f0\":1,\"f1\":1,\"f2\":1,\"f3\":1,\"f4\":1}}{}]}}", ",{}".repeat(600));
     assert_eq!(most(Limits { rows: 10_000, body: 4_000, ..LIMITS }, &records), Some(Cause::RowCount));
+    // Values of models with categories take more memory than numbers.
+    let categories = super::schema("models/binary_cat/booster");
+    let width = categories.width();
+    let narrow = list(vec![list(vec!["1".to_owned(); width]); 400 / width]);
+    let body = format!("{{\"instances\": {narrow}}}");
+    let limits = |body| Limits { body, rows: 10_000, ..LIMITS };
+    let read =
+        |body: &str, limits| cause(Rows::from_json(&categories, &limits, Forms::MLflow, body.as_bytes()));
+    assert_eq!(read(&body, limits(1_200)), Some(Cause::RowCount));
+    assert_eq!(read(&body, limits(4_000)), None);
     let columns = list((0..101).map(|column| format!("\"c{column}\"")));
     let wide = format!("{{\"dataframe_split\": {{\"columns\": {columns}, \"data\": []}}}}");
     assert_eq!(most(LIMITS, &wide), Some(Cause::ColumnCount));
     let keys = (0..101).map(|column| format!("\"c{column}\":1")).collect::<Vec<_>>().join(",");
     assert_eq!(most(LIMITS, &format!("{{\"inputs\": {{{keys}}}}}")), Some(Cause::ColumnCount));
     assert_eq!(most(LIMITS, &format!("{{\"instances\": [{{{keys}}}]}}")), Some(Cause::ColumnCount));
+    let csv = |header: String| {
+        let body = Bytes::from(header + "\n");
+        cause(Rows::from_table(&schema, &LIMITS, TableFormat::Csv, &body))
+    };
+    assert_eq!(csv("c;".repeat(200_000)), Some(Cause::ColumnCount));
+    assert_eq!(csv(format!("\"\n\"{}", ",c".repeat(200_000))), Some(Cause::ColumnCount));
     let deep = format!("{{\"x\": {}{}}}", "[".repeat(100_000), "]".repeat(100_000));
     assert_eq!(most(LIMITS, &deep), Some(Cause::Depth));
 }

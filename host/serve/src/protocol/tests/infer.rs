@@ -4,8 +4,9 @@ use hydra_lightgbm::labels::ClassLabels;
 use serde_json::{Value, json};
 
 use super::{LIMITS, bits, cause, of_values, regression, schema};
+use crate::options::NonFinite;
 use crate::protocol::rows::{Cause, Datatype, Limits, Rows, Schema, Wanted};
-use crate::protocol::{NonFinite, Output};
+use crate::protocol::{Forms, Output};
 
 fn read(schema: &Schema, request: &Value) -> Result<Rows, crate::protocol::Refusal> {
     Rows::from_infer(schema, &LIMITS, None, request.to_string().as_bytes())
@@ -245,10 +246,48 @@ fn what_json_has_no_number_for_is_null_or_bare() {
     let text = |non_finite| String::from_utf8(output.predictions(non_finite).bytes.to_vec()).unwrap();
     assert_eq!(text(NonFinite::Null), r#"{"predictions":[null,null,null,1.0]}"#);
     assert_eq!(text(NonFinite::Bare), r#"{"predictions":[NaN,Infinity,-Infinity,1.0]}"#);
-    assert_eq!(NonFinite::of_query(Some("a=b&nan=bare")), Ok(NonFinite::Bare));
-    assert_eq!(NonFinite::of_query(Some("nan=null")), Ok(NonFinite::Null));
-    assert_eq!(NonFinite::of_query(None), Ok(NonFinite::Null));
-    assert_eq!(NonFinite::of_query(Some("nan=x")).unwrap_err().cause(), Cause::Params);
+    for usual in [NonFinite::Null, NonFinite::Bare] {
+        assert_eq!(usual.of_query(Some("a=b&nan=bare")), Ok(NonFinite::Bare));
+        assert_eq!(usual.of_query(Some("nan=null")), Ok(NonFinite::Null));
+        assert_eq!(usual.of_query(Some("nan=x")).unwrap_err().cause(), Cause::Params);
+        assert_eq!((usual.of_query(None), usual.of_query(Some("a=b"))), (Ok(usual), Ok(usual)));
+    }
+}
+
+#[test]
+fn no_answer_is_longer_than_was_expected() {
+    /// What an answer has besides its values.
+    const FRAME: usize = 400;
+    for case in ["regression", "binary_int", "binary_bool", "binary_str", "multi_int", "multi_str"] {
+        for format in ["booster", "pickle"] {
+            let schema = schema(&format!("models/{case}/{format}"));
+            for (leaf, raw, count) in [
+                (false, false, None),
+                (false, true, None),
+                (true, false, None),
+                (true, false, Some(2)),
+                (false, true, Some(1_000_000)),
+            ] {
+                let params = json!({"pred_leaf": leaf, "raw_score": raw, "num_iteration": count});
+                let row: Vec<f64> = (0..schema.width()).map(|column| column as f64 / 3.0).collect();
+                let request = json!({"instances": vec![row; 700], "params": params});
+                let body = request.to_string();
+                let rows = Rows::from_json(&schema, &LIMITS, Forms::MLflow, body.as_bytes()).unwrap();
+                let output = schema.predict(&rows).unwrap();
+                let (text, raw) = (Wanted::default(), Wanted { id: None, binary: true });
+                let most = |wanted: &Wanted| rows.len() * schema.longest_row(rows.params(), wanted) + FRAME;
+                for length in [
+                    output.predictions(NonFinite::Bare).bytes.len(),
+                    output.infer("m", "7", &text).bytes.len(),
+                ] {
+                    assert!(length <= most(&text), "{case} {format} {params}: {length}");
+                }
+                let length = output.infer("m", "7", &raw).bytes.len();
+                assert!(length <= most(&raw), "{case} {format} {params}: {length}");
+                assert!(most(&text) < 16 * length + FRAME, "{case} {format} {params}: {}", most(&text));
+            }
+        }
+    }
 }
 
 #[test]

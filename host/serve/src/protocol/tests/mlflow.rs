@@ -6,7 +6,8 @@ use bytes::Bytes;
 use serde_json::Value;
 
 use super::{LIMITS, fixtures, schema};
-use crate::protocol::{Forms, MediaType, NonFinite, Refusal, Rows, Schema};
+use crate::options::NonFinite;
+use crate::protocol::{Forms, MediaType, Refusal, Rows, Schema};
 
 #[test]
 fn answers_are_those_of_mlflow_or_differ_for_a_reason() {

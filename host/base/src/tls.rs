@@ -5,14 +5,14 @@ use std::path::PathBuf;
 
 /// Makes ring the process's TLS provider, unless the embedding program chose one. The HTTP library panics without a
 /// provider, so call this before creating a client.
-pub(crate) fn install_provider() {
+pub fn install_provider() {
     // An error means that a provider is installed already.
     let _ = rustls::crypto::ring::default_provider().install_default();
 }
 
 /// The certificates of Mozilla's authorities where the system has none, like a container that was built from nothing; empty
 /// elsewhere. They are as old as this program.
-pub(crate) fn embedded_authorities() -> impl Iterator<Item = &'static [u8]> {
+pub fn embedded_authorities() -> impl Iterator<Item = &'static [u8]> {
     let needed = !has_authorities();
     webpki_root_certs::TLS_SERVER_ROOT_CERTS.iter().filter(move |_| needed).map(AsRef::as_ref)
 }

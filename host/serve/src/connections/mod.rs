@@ -1,27 +1,30 @@
 //! Connections: how many, how long, with or without TLS, and how they end.
 
+mod activity;
+mod noted;
+
 use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, Ordering};
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use axum::Router;
-use axum::http::Request;
-use hyper::body::Incoming;
-use hyper::service::Service;
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto::Builder;
 use hyper_util::service::TowerToHyperService;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Semaphore, mpsc, watch};
-use tokio::time::{Instant, Sleep, sleep, timeout};
+use tokio::sync::{mpsc, watch};
+use tokio::time::{Instant, sleep, timeout};
 
+use crate::admission::Room;
 use crate::app::App;
+use crate::clients::Client;
 use crate::tls::Tls;
+use activity::{Activity, Due, Times};
+use noted::Noted;
 
 /// The most bytes of a request's head.
 const MOST_HEAD_BYTES: usize = 64 << 10;
@@ -32,7 +35,16 @@ const MOST_STREAMS: u32 = 256;
 /// How long a failing `accept` waits before it is tried again: with too many open files, trying at once would keep failing.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
-/// What a connection that is one too many is answered.
+/// The most connections beyond the limit, on which probes are answered.
+pub(crate) const SPARE: usize = 64;
+
+/// How long each of them may be open.
+const SPARE_TIME: Duration = Duration::from_secs(2);
+
+/// How long a connection without a request may take to end when the server does: clients of HTTP/2 are told first.
+const FAREWELL: Duration = Duration::from_secs(1);
+
+/// What a connection that is one too many even for probes is answered.
 const TOO_MANY: &[u8] =
     b"HTTP/1.1 503 Service Unavailable\r\ncontent-length: 0\r\nretry-after: 1\r\nconnection: close\r\n\r\n";
 
@@ -41,8 +53,8 @@ const TOO_MANY: &[u8] =
 pub(crate) struct Connections {
     pub(crate) app: Arc<App>,
     pub(crate) tls: Option<Arc<Tls>>,
-    /// One permit for each connection.
-    pub(crate) room: Arc<Semaphore>,
+    /// Room for connections beyond the limit.
+    pub(crate) spare: Arc<Room>,
     /// Whether the server is ending.
     pub(crate) stop: watch::Receiver<bool>,
     /// A connection that is open holds one of these.
@@ -50,9 +62,17 @@ pub(crate) struct Connections {
     pub(crate) open: mpsc::Sender<()>,
 }
 
+/// A connection that was accepted.
+struct Accepted {
+    peer: SocketAddr,
+    client: Arc<Client>,
+    /// Whether it is one too many, and only probes are answered.
+    is_spare: bool,
+}
+
 impl Connections {
     /// Accepts connections until the server ends.
-    pub(crate) async fn accept(mut self, listener: TcpListener, router: Router) {
+    pub(crate) async fn accept(mut self, listener: TcpListener, routes: Router) {
         loop {
             let accepted = tokio::select! {
                 _ = self.stop.wait_for(|stop| *stop) => return,
@@ -66,72 +86,118 @@ impl Connections {
                     continue;
                 }
             };
-            let Ok(permit) = self.room.clone().try_acquire_owned() else {
+            let client = self.app.clients.of(peer.ip());
+            let place = client.connect();
+            let (connections, routes) = (self.clone(), routes.clone());
+            if place.is_none() {
                 self.app.metrics.refused_connections.inc();
+            }
+            let spare = if place.is_none() { self.spare.take(1) } else { None };
+            if place.is_none() && spare.is_none() {
                 if self.tls.is_none() {
                     tokio::spawn(turn_away(stream));
                 }
                 continue;
-            };
-            let (connections, router) = (self.clone(), router.clone());
+            }
+            let accepted = Accepted { peer, client, is_spare: spare.is_some() };
             tokio::spawn(async move {
                 connections.app.metrics.connections.inc();
-                connections.handle(stream, peer, router).await;
+                if spare.is_some() {
+                    // Whether the client has finished does not matter.
+                    let _ = timeout(SPARE_TIME, connections.handle(stream, accepted, routes)).await;
+                } else {
+                    connections.handle(stream, accepted, routes).await;
+                }
                 connections.app.metrics.connections.dec();
-                drop(permit);
+                drop((place, spare));
             });
         }
     }
 
-    async fn handle(&self, stream: TcpStream, peer: SocketAddr, router: Router) {
+    async fn handle(&self, stream: TcpStream, accepted: Accepted, routes: Router) {
+        let peer = accepted.peer;
         if let Err(error) = stream.set_nodelay(true) {
             tracing::debug!(%error, %peer, "cannot set TCP_NODELAY");
         }
         let limit = self.app.options.limits.header_time;
         match &self.tls {
-            None => self.serve(stream, router).await,
+            None => self.serve(stream, accepted, routes).await,
             Some(tls) => match timeout(limit, tls.acceptor().accept(stream)).await {
-                Ok(Ok(stream)) => self.serve(stream, router).await,
+                Ok(Ok(stream)) => self.serve(stream, accepted, routes).await,
                 Ok(Err(error)) => tracing::debug!(%error, %peer, "the TLS handshake failed"),
                 Err(_) => tracing::debug!(%peer, "the TLS handshake took too long"),
             },
         }
     }
 
-    async fn serve(&self, stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static, router: Router) {
+    async fn serve(
+        &self,
+        stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+        accepted: Accepted,
+        routes: Router,
+    ) {
         let limits = &self.app.options.limits;
-        let phase = Arc::new(Phase::default());
-        let stream = TokioIo::new(Watched::new(stream, phase.clone(), limits.header_time));
-        let service = Noted { inner: TowerToHyperService::new(router), phase };
+        let Accepted { peer, client, is_spare } = accepted;
+        let activity = Activity::new(Times {
+            head: limits.header_time,
+            idle: limits.idle_time,
+            answer: limits.answer_time,
+        });
+        let stream = TokioIo::new(Watched { inner: stream, activity: activity.clone() });
+        let routes = TowerToHyperService::new(routes);
+        let service = Noted { routes, activity: activity.clone(), client, only_probes: is_spare };
         let mut builder = Builder::new(TokioExecutor::new());
+        // The times are those of `activity`: hyper has none before it knows which HTTP it is, for idle connections of HTTP/2, and for
+        // answers that are not taken.
         builder
             .http1()
-            .timer(TokioTimer::new())
-            // The time that a connection may wait for its next request; `Watched` has the time for a head that has begun.
-            .header_read_timeout(limits.idle_time)
             .half_close(true)
             .max_buf_size(MOST_HEAD_BYTES)
             .http2()
-            .timer(TokioTimer::new())
             .max_concurrent_streams(MOST_STREAMS)
-            .max_header_list_size(MOST_HEAD_BYTES as u32)
-            .keep_alive_interval(limits.idle_time)
-            .keep_alive_timeout(limits.header_time);
-        let connection = builder.serve_connection(stream, service);
-        let mut connection = std::pin::pin!(connection);
+            .max_header_list_size(MOST_HEAD_BYTES as u32);
+        let mut connection = std::pin::pin!(builder.serve_connection(stream, service));
+        let mut timer = std::pin::pin!(sleep(activity.shortest()));
         let mut stop = self.stop.clone();
         let mut is_ending = false;
+        // When an idle connection must be gone that was asked to end.
+        let mut last = None;
         loop {
             tokio::select! {
                 ended = connection.as_mut() => {
                     if let Err(error) = ended {
-                        tracing::debug!(%error, "a connection ended with an error");
+                        tracing::debug!(%error, %peer, "a connection ended with an error");
                     }
                     return;
                 }
                 _ = stop.wait_for(|stop| *stop), if !is_ending => {
                     is_ending = true;
                     connection.as_mut().graceful_shutdown();
+                    timer.as_mut().reset(Instant::now() + FAREWELL);
+                }
+                () = timer.as_mut() => {
+                    let now = Instant::now();
+                    if is_ending && activity.is_idle() {
+                        return;
+                    }
+                    match activity.due() {
+                        Some(Due { at, what, is_idle }) if at <= now => {
+                            if !is_idle || last.is_some_and(|last| last <= now) {
+                                tracing::debug!(%peer, what, "ended a connection");
+                                return;
+                            }
+                            if last.is_none() {
+                                last = Some(now + limits.header_time);
+                                connection.as_mut().graceful_shutdown();
+                            }
+                            timer.as_mut().reset(last.unwrap_or(now));
+                        }
+                        due => {
+                            // What begins from now on is not due before that.
+                            let next = now + if is_ending { FAREWELL } else { activity.shortest() };
+                            timer.as_mut().reset(due.map_or(next, |due| due.at.min(next)));
+                        }
+                    }
                 }
             }
         }
@@ -148,70 +214,10 @@ async fn turn_away(mut stream: TcpStream) {
     let _ = timeout(Duration::from_secs(1), answer).await;
 }
 
-/// What a connection of HTTP/1 is doing.
-#[derive(Debug, Default)]
-struct Phase(AtomicU8);
-
-impl Phase {
-    /// It waits for a request.
-    const IDLE: u8 = 0;
-    /// A part of the head has arrived.
-    const HEAD: u8 = 1;
-    /// The head is complete, and the answer has not begun.
-    const ANSWERING: u8 = 2;
-    /// It is HTTP/2, whose heads are frames.
-    const HTTP2: u8 = 3;
-
-    fn get(&self) -> u8 {
-        self.0.load(Ordering::Acquire)
-    }
-
-    /// Notes that these bytes of an answer are sent: what is read next is a head, unless the client only waited to send a body.
-    fn wrote(&self, bytes: &[u8]) {
-        if !bytes.starts_with(b"HTTP/1.1 100") {
-            self.set(Self::IDLE);
-        }
-    }
-
-    /// Sets the phase, unless the connection is one of HTTP/2.
-    fn set(&self, phase: u8) {
-        if self.get() != Self::HTTP2 {
-            self.0.store(phase, Ordering::Release);
-        }
-    }
-}
-
-/// Notes when the head of a request is complete.
-struct Noted {
-    inner: TowerToHyperService<Router>,
-    phase: Arc<Phase>,
-}
-
-impl Service<Request<Incoming>> for Noted {
-    type Response = <TowerToHyperService<Router> as Service<Request<Incoming>>>::Response;
-    type Error = <TowerToHyperService<Router> as Service<Request<Incoming>>>::Error;
-    type Future = <TowerToHyperService<Router> as Service<Request<Incoming>>>::Future;
-
-    fn call(&self, request: Request<Incoming>) -> Self::Future {
-        self.phase.set(Phase::ANSWERING);
-        self.inner.call(request)
-    }
-}
-
-/// A stream that ends if the head of a request has begun and does not become complete in time. Waiting for a request takes
-/// longer than sending one, so the two have different limits.
+/// A stream whose activity is noted.
 struct Watched<S> {
     inner: S,
-    phase: Arc<Phase>,
-    limit: Duration,
-    deadline: Pin<Box<Sleep>>,
-    is_first: bool,
-}
-
-impl<S> Watched<S> {
-    fn new(inner: S, phase: Arc<Phase>, limit: Duration) -> Self {
-        Self { inner, phase, limit, deadline: Box::pin(sleep(limit)), is_first: true }
-    }
+    activity: Arc<Activity>,
 }
 
 impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
@@ -221,31 +227,12 @@ impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let before = buffer.filled().len();
-        match Pin::new(&mut self.inner).poll_read(context, buffer) {
-            Poll::Ready(read) => {
-                let new = &buffer.filled()[before..];
-                if self.is_first && !new.is_empty() {
-                    self.is_first = false;
-                    if new.starts_with(b"PRI") {
-                        self.phase.set(Phase::HTTP2);
-                    }
-                }
-                if self.phase.get() == Phase::IDLE && !new.is_empty() {
-                    self.phase.set(Phase::HEAD);
-                    let deadline = Instant::now() + self.limit;
-                    self.deadline.as_mut().reset(deadline);
-                }
-                Poll::Ready(read)
-            }
-            Poll::Pending if self.phase.get() == Phase::HEAD => {
-                ready!(self.deadline.as_mut().poll(context));
-                Poll::Ready(Err(io::Error::new(
-                    io::ErrorKind::TimedOut,
-                    "the head of a request took too long",
-                )))
-            }
-            Poll::Pending => Poll::Pending,
+        let polled = Pin::new(&mut self.inner).poll_read(context, buffer);
+        let new = &buffer.filled()[before..];
+        if !new.is_empty() {
+            self.activity.read(new);
         }
+        polled
     }
 }
 
@@ -255,7 +242,6 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        self.phase.wrote(bytes);
         Pin::new(&mut self.inner).poll_write(context, bytes)
     }
 
@@ -264,7 +250,6 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
         context: &mut Context<'_>,
         bytes: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        self.phase.wrote(bytes.first().map_or(&[], |bytes| bytes));
         Pin::new(&mut self.inner).poll_write_vectored(context, bytes)
     }
 

@@ -1,0 +1,23 @@
+//! Where policies come from and who signed them.
+//!
+//! [`rules`] says which keys must have signed, [`key`] and [`signature`] make and check signatures, [`detached`] finds those
+//! beside a file, [`model`] those of a registered version, and [`oci`], with the feature of that name, those in an OCI registry,
+//! from which it also fetches components.
+//!
+//! Signatures are those of `openssl` and `cosign`: ECDSA on P-256 over the SHA-256 of a message, or Ed25519 over the message. The
+//! message is the file itself, or for an artifact in a registry the payload that `cosign sign` signs.
+
+mod bundle;
+pub mod detached;
+pub mod key;
+pub mod model;
+#[cfg(feature = "oci")]
+pub mod oci;
+mod pem;
+pub mod rules;
+pub mod signature;
+pub mod simple_signing;
+
+pub use key::{PrivateKey, PublicKey};
+pub use rules::{Signer, TrustConfig, TrustRules};
+pub use signature::Signature;
