@@ -149,7 +149,7 @@ async fn a_deleted_champion_is_recorded(backend: &Backend) {
 
 /// With `archived` on the champion, a rollback and `doctor` report the problem.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_champion_archived_by_hand_is_not_a_rollback_target() {
+async fn a_rollback_after_the_champion_was_archived_by_hand_goes_to_the_one_before() {
     let backend = Backend::sqlite();
     let registry = registry(&backend, &fresh_name("both")).await;
     for number in [1, 2] {
@@ -160,10 +160,55 @@ async fn a_champion_archived_by_hand_is_not_a_rollback_target() {
     registry.repair().await.expect("a repair");
     let findings = registry.diagnose().await.expect("a diagnosis");
     assert!(findings.iter().any(|finding| finding.code() == "archived-champion"), "{findings:?}");
-    let error = registry.rollback(Target::PolicyChoice).await.expect_err("no target");
-    assert_eq!(error.kind(), ErrorKind::NoArchived, "{error}");
-    assert!(error.hint().is_some_and(|hint| hint.contains("rollback --to")), "{error:?}");
-    assert_eq!(aliases(&registry).await, (Some(2), Some(2)), "nothing moved");
+    registry.rollback(Target::PolicyChoice).await.expect("a rollback");
+    assert_eq!(aliases(&registry).await, (Some(1), Some(2)));
+    assert_sound(&registry).await;
+}
+
+/// `archived` that was moved by hand does not make a version champion that never was, whether the move is recorded or not.
+async fn an_archived_version_of_others_is_not_a_rollback_target(backend: &Backend) {
+    for is_recorded in [false, true] {
+        let registry = registry(backend, &fresh_name("stale")).await;
+        registry.promote_to_champion(version(1)).await.expect("a promotion");
+        let store = &registry.backend().registry;
+        store.set_alias(registry.model(), &Alias::ARCHIVED, version(3)).await.expect("a move");
+        let error = registry.rollback(Target::PolicyChoice).dry_run().await.expect_err("no former champion");
+        assert_eq!(error.kind(), ErrorKind::NoArchived, "{error}");
+        let error = registry.rollback(Target::PolicyChoice).await.expect_err("no former champion");
+        assert_eq!(error.kind(), ErrorKind::NoArchived, "{error}");
+        assert_eq!(aliases(&registry).await, (Some(1), Some(3)), "nothing moved");
+
+        registry.promote_to_champion(version(2)).await.expect("a promotion");
+        registry.promote_to_champion(version(4)).await.expect("a promotion");
+        store.set_alias(registry.model(), &Alias::ARCHIVED, version(3)).await.expect("a move");
+        if is_recorded {
+            registry.repair().await.expect("a repair");
+            // The one before it is deleted, so that the rollback goes to the next one.
+            store.delete_model_version(registry.model(), version(2)).await.expect("a deletion");
+        }
+        let former = version(if is_recorded { 1 } else { 2 });
+        let tried = registry.rollback(Target::PolicyChoice).dry_run().await.expect("a dry run");
+        assert_eq!(tried.after.get(&Alias::CHAMPION), Some(former));
+        registry.rollback(Target::PolicyChoice).await.expect("a rollback");
+        assert_eq!(aliases(&registry).await, (Some(former.get()), Some(4)));
+        assert_sound(&registry).await;
+    }
+}
+
+/// Two moves without the ledger that are recorded one by one are undone like one.
+async fn outside_moves_in_two_steps_are_undone(backend: &Backend) {
+    let registry = registry(backend, &fresh_name("steps")).await;
+    for number in [1, 2] {
+        registry.promote_to_champion(version(number)).await.expect("a promotion");
+    }
+    let store = &registry.backend().registry;
+    store.delete_alias(registry.model(), &Alias::CHAMPION).await.expect("a deletion");
+    registry.repair().await.expect("a repair");
+    store.set_alias(registry.model(), &Alias::CHAMPION, version(3)).await.expect("a move");
+    registry.repair().await.expect("a repair");
+    registry.rollback(Target::PolicyChoice).await.expect("a rollback");
+    assert_eq!(aliases(&registry).await, (Some(2), Some(3)));
+    assert_sound(&registry).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -174,6 +219,8 @@ async fn on_rest() {
     a_move_by_python_that_is_repeated_is_undone_again(&backend, &Server::shared(NEWEST).url).await;
     a_rollback_is_about_the_champion_that_was_seen(&backend, true).await;
     a_deleted_champion_is_recorded(&backend).await;
+    Box::pin(an_archived_version_of_others_is_not_a_rollback_target(&backend)).await;
+    outside_moves_in_two_steps_are_undone(&backend).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -191,6 +238,8 @@ async fn on_sqlite() {
     a_move_by_python_that_is_repeated_is_undone_again(&backend, uri.expose()).await;
     a_rollback_is_about_the_champion_that_was_seen(&backend, false).await;
     a_deleted_champion_is_recorded(&backend).await;
+    Box::pin(an_archived_version_of_others_is_not_a_rollback_target(&backend)).await;
+    outside_moves_in_two_steps_are_undone(&backend).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -202,6 +251,8 @@ async fn on_file() {
     a_move_by_python_that_is_repeated_is_undone_again(&backend, uri.expose()).await;
     a_rollback_is_about_the_champion_that_was_seen(&backend, false).await;
     a_deleted_champion_is_recorded(&backend).await;
+    Box::pin(an_archived_version_of_others_is_not_a_rollback_target(&backend)).await;
+    outside_moves_in_two_steps_are_undone(&backend).await;
 }
 
 /// The ledger is a registered model, but commands must not log candidates to it or promote in it.

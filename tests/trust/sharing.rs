@@ -25,11 +25,11 @@ fn json_with(project: &Project, args: &[&str], variables: &[(&str, &str)]) -> Va
     serde_json::from_slice(&ran.stdout).expect("JSON")
 }
 
-fn complaint(project: &Project, args: &[&str]) -> String {
+fn complaint(project: &Project, args: &[&str], code: i32) -> String {
     let mut command = project.command(args);
     command.env("HYDRA_CACHE_DIR", project.path().join("cache"));
     let ran = command.output().expect("the binary runs");
-    assert!(matches!(ran.status.code(), Some(2 | 5)), "{args:?}");
+    assert_eq!(ran.status.code(), Some(code), "{args:?}");
     String::from_utf8_lossy(&ran.stderr).into_owned()
 }
 
@@ -66,10 +66,10 @@ fn what_is_pushed_is_in_the_layout_of_webassembly_artifacts_and_comes_back() {
     assert_eq!((&pulled["digest"], &pulled["sha256"]), (&json!(digest), &json!(sha256)));
     assert_eq!(std::fs::read(project.path().join("back.wasm")).expect("a file"), Policy::default_bytes());
     project.file("gate.wasm", "something else");
-    let refused = complaint(&project, &["policy", "pull", &reference]);
+    let refused = complaint(&project, &["policy", "pull", &reference], 2);
     assert!(refused.contains("another file has the name of the policy"), "{refused}");
-    let refused = complaint(&project, &["policy", "push", &reference, "gate.wasm"]);
-    assert!(refused.contains("not a WebAssembly component") || refused.contains("component"), "{refused}");
+    let refused = complaint(&project, &["policy", "push", &reference, "gate.wasm"], 2);
+    assert!(refused.contains("component"), "{refused}");
 }
 
 #[test]
@@ -105,7 +105,7 @@ fn a_policy_in_a_registry_decides_and_works_offline_by_its_digest() {
 
     registry.be_down(true);
     json_with(&project, &log, &[]);
-    let refused = complaint(&project, &["--policy", &tag, "promote"]);
+    let refused = complaint(&project, &["--policy", &tag, "promote"], 5);
     assert!(refused.contains("cannot be reached") && refused.contains("by its digest"), "{refused}");
     project.file("hydra.toml", format!("model = '{}'\npolicy = '{pinned}'\n", "offline"));
     json_with(&project, &log, &[]);
@@ -125,7 +125,7 @@ fn references_that_are_wrong_are_refused_before_anything_is_asked() {
         (&["--policy", "oci://r.example", "promote"], "it names no repository"),
         (&["policy", "sign", "oci://r.example/gate:1", "--key", "none.key"], "cannot read the key"),
     ] {
-        let refused = complaint(&project, args);
+        let refused = complaint(&project, args, 2);
         assert!(refused.contains(text), "{args:?}: {refused}");
     }
 }

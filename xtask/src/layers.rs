@@ -82,8 +82,8 @@ const ARROWS: [(&str, &[&str]); 17] = [
     ("hydra-policy", &["hydra-base", "hydra-guest-cargo"]),
     ("hydra-policy-kit", &["hydra-base", "hydra-guest-cargo", "hydra-policy"]),
     ("hydra-lifecycle", LIFECYCLE),
-    ("hydra-notify", ABOVE_REGISTRY),
-    ("hydra-page", ABOVE_REGISTRY),
+    ("hydra-notify", REGISTRY),
+    ("hydra-page", REGISTRY),
     ("hydra-registry", REGISTRY),
     ("hydra-serve", SERVE),
 ];
@@ -101,20 +101,7 @@ const LIFECYCLE: &[&str] = &[
     "hydra-trust",
 ];
 
-const ABOVE_REGISTRY: &[&str] = &[
-    "hydra-base",
-    "hydra-evaluation",
-    "hydra-guest-cargo",
-    "hydra-ledger-rules",
-    "hydra-lifecycle",
-    "hydra-lightgbm",
-    "hydra-mlflow",
-    "hydra-models",
-    "hydra-policy",
-    "hydra-registry",
-    "hydra-trust",
-];
-
+/// What `hydra-registry` and the crates directly above it may depend on. No crate can depend on itself.
 const REGISTRY: &[&str] = &[
     "hydra-base",
     "hydra-evaluation",
@@ -125,6 +112,7 @@ const REGISTRY: &[&str] = &[
     "hydra-mlflow",
     "hydra-models",
     "hydra-policy",
+    "hydra-registry",
     "hydra-trust",
 ];
 

@@ -2,10 +2,12 @@
 
 mod config;
 mod copy;
+mod decisions;
 mod history;
 mod notify;
 mod repeated;
 mod serve;
+mod statements;
 mod versions;
 
 use std::ffi::OsString;
@@ -23,9 +25,9 @@ use crate::selector::ModelArgs;
 use crate::time::{parse_time, span};
 pub use config::{CompletionsArgs, ConfigCommand};
 pub use copy::CopyArgs;
+pub use decisions::{DecisionArgs, PromoteArgs, RollbackArgs};
 pub use history::{ExportArgs, HistoryArgs, HistoryCommand, ShowEntryArgs, VerifyArgs};
 use hydra_base::Timestamp;
-use hydra_base::names::Version;
 use hydra_base::pattern::NamePattern;
 use hydra_mlflow::environment;
 use hydra_mlflow::uri::GivenUri;
@@ -33,6 +35,7 @@ use hydra_registry::Head;
 pub use notify::NotifyCommand;
 pub use repeated::{REPEATED, gathered};
 pub use serve::{LogFormat, Nan, ServeArgs};
+pub use statements::{ApproveArgs, NominateArgs, QuarantineArgs, ReleaseArgs};
 pub use versions::{DiffArgs, ListArgs, ShowArgs};
 
 /// The champion lifecycle of LightGBM models on MLflow: log candidates, promote and roll back by a sandboxed policy,
@@ -328,92 +331,6 @@ Examples:
   hydra-registry log-candidate model.lgb --metric auc=0.913 --config-file config.toml
   hydra-registry log-candidate --train rows.csv --label churned --param num_leaves=15";
 
-/// Arguments of `promote`.
-#[derive(Debug, Args)]
-#[command(after_help = PROMOTE_HELP, mut_arg("label", |label| label.requires("evaluate")))]
-pub struct PromoteArgs {
-    /// The version to promote [default: the one behind `candidate`]
-    pub version: Option<Version>,
-
-    /// Arguments of every decision.
-    #[command(flatten)]
-    pub decision: DecisionArgs,
-
-    /// First measure the version and the champion on these labelled rows, and record it: the policy receives the evaluation as
-    /// first-hand
-    #[arg(long, value_name = "ROWS", requires = "label", conflicts_with = "allow_unloadable")]
-    pub evaluate: Option<PathBuf>,
-
-    /// What to measure, and on which columns.
-    #[command(flatten, next_help_heading = "Options of --evaluate, as of the command `evaluate`")]
-    pub measure: MeasureArgs,
-}
-
-const PROMOTE_HELP: &str = "\
-Examples:
-  hydra-registry promote --reason \"weekly retrain\"
-  hydra-registry promote 12 --dry-run
-  hydra-registry promote --policy metric-gate.wasm --set metric=auc --set margin=0.005
-  hydra-registry promote --policy metric-gate.wasm --policy soak-time.wasm --set metric=auc --set soak-time.min-age=48h
-  hydra-registry promote --evaluate holdout.parquet --label churned
-
-The former champion becomes archived, unless the policy decides otherwise. A version whose model cannot be loaded does
-not become champion: its files are gone or damaged, or it is not a LightGBM model.
-Exit status: 0 promoted, staged or already champion, 1 rejected, 3 the policy holds; 2, 4 and 5 are errors.";
-
-/// Arguments of `rollback`.
-#[derive(Debug, Args)]
-#[command(after_help = ROLLBACK_HELP)]
-pub struct RollbackArgs {
-    /// Return to this version, which must be a former champion [default: the archived version]
-    #[arg(long, value_name = "VERSION")]
-    pub to: Option<Version>,
-
-    /// Put the version that stops being champion in quarantine [default: `quarantine-on-rollback` in hydra.toml]
-    #[arg(long)]
-    pub quarantine: bool,
-
-    /// Arguments of every decision.
-    #[command(flatten)]
-    pub decision: DecisionArgs,
-}
-
-const ROLLBACK_HELP: &str = "\
-Examples:
-  hydra-registry rollback --reason \"latency alarm\"
-  hydra-registry rollback --to 7
-  hydra-registry rollback --quarantine --reason \"wrong prices\"
-
-`champion` and `archived` swap, unless the policy decides otherwise. If the champion was last moved without hydra-registry,
-the rollback returns to the version that was champion before by the ledger. A version in quarantine cannot be rolled back to:
-with --quarantine, a second rollback does not undo the first.
-Exit status: 0 rolled back, 1 rejected, 3 the policy holds; 2, 4 and 5 are errors.";
-
-/// Arguments of `promote` and `rollback`.
-#[derive(Debug, Args)]
-pub struct DecisionArgs {
-    /// Decide and explain, but change nothing
-    #[arg(long)]
-    pub dry_run: bool,
-
-    /// Make the version champion even if its model cannot be loaded, for emergencies; the ledger records it
-    #[arg(long)]
-    pub allow_unloadable: bool,
-
-    /// Decide by the policy of this host although another one is active for the model, for emergencies; needs --reason, and the
-    /// ledger records it
-    #[arg(long, requires = "reason")]
-    pub override_policy: bool,
-
-    /// The reason, for the ledger and for the policy
-    #[arg(long, value_name = "TEXT")]
-    pub reason: Option<String>,
-
-    /// Arguments of everything that the ledger records.
-    #[command(flatten)]
-    pub actor: ActorArgs,
-}
-
 /// Arguments of everything that the ledger records.
 #[derive(Debug, Args)]
 pub struct ActorArgs {
@@ -424,98 +341,6 @@ pub struct ActorArgs {
     /// Go on only if this is the newest entry of the ledger, as `history export --head` prints it
     #[arg(long, value_name = "HEAD")]
     pub expect_head: Option<Head>,
-}
-
-/// Arguments of `nominate`.
-#[derive(Debug, Args)]
-#[command(after_help = NOMINATE_HELP)]
-pub struct NominateArgs {
-    /// The version that becomes the candidate
-    pub version: Version,
-
-    /// The reason, for the ledger
-    #[arg(long, value_name = "TEXT")]
-    pub reason: Option<String>,
-
-    /// Arguments of everything that the ledger records.
-    #[command(flatten)]
-    pub actor: ActorArgs,
-}
-
-const NOMINATE_HELP: &str = "\
-Example:
-  hydra-registry nominate 12 --reason \"logged from a notebook\"
-
-Exit status: 0 the version is the candidate; 2, 4 and 5 are errors.";
-
-/// Arguments of `approve`.
-#[derive(Debug, Args)]
-#[command(after_help = APPROVE_HELP)]
-pub struct ApproveArgs {
-    /// The version to approve
-    pub version: Version,
-
-    /// How long the approval lasts, such as 7d or 12h [default: until it is used]
-    #[arg(long, value_name = "TIME", value_parser = span)]
-    pub expires: Option<Duration>,
-
-    /// The reason, for the ledger and for the policy
-    #[arg(long, value_name = "TEXT")]
-    pub reason: Option<String>,
-
-    /// Arguments of everything that the ledger records.
-    #[command(flatten)]
-    pub actor: ActorArgs,
-}
-
-const APPROVE_HELP: &str = "\
-Examples:
-  hydra-registry approve 12 --reason \"passed the bias review\"
-  hydra-registry approve 12 --expires 7d
-
-An approval ends when a promotion makes the version champion, when it expires, and when the bytes of the model change.
-A rejection, a hold and a dry run leave it as it is. An approval by the person who logged the version is recorded as such.
-Exit status: 0 approved; 2, 4 and 5 are errors.";
-
-/// Arguments of `quarantine`.
-#[derive(Debug, Args)]
-#[command(after_help = QUARANTINE_HELP)]
-pub struct QuarantineArgs {
-    /// The version that must not become champion
-    pub version: Version,
-
-    /// The reason, for the ledger and for everyone who sees the version
-    #[arg(long, value_name = "TEXT")]
-    pub reason: String,
-
-    /// Arguments of everything that the ledger records.
-    #[command(flatten)]
-    pub actor: ActorArgs,
-}
-
-const QUARANTINE_HELP: &str = "\
-Example:
-  hydra-registry quarantine 12 --reason \"trained on leaked labels\"
-
-Nothing moves: if the version is the champion, it stays the champion until another version is.
-Exit status: 0 the version is in quarantine; 2, 4 and 5 are errors.";
-
-/// Arguments of `release`.
-#[derive(Debug, Args)]
-#[command(
-    after_help = "Exit status: 0 the version may become champion again, 2 it is not in quarantine; 4 and 5 are errors."
-)]
-pub struct ReleaseArgs {
-    /// The version whose quarantine ends
-    pub version: Version,
-
-    /// The reason, for the ledger
-    #[arg(long, value_name = "TEXT")]
-    pub reason: Option<String>,
-
-    /// Arguments of everything that the ledger records.
-    #[command(flatten)]
-    pub actor: ActorArgs,
 }
 
 /// Arguments of `champion`.

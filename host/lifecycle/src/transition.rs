@@ -113,8 +113,9 @@ impl Transitions<'_> {
 
     /// The request and its evidence on the state that the ledger shows. `first` serves if its aliases are the same.
     ///
-    /// A rollback that names no version returns to the one that was champion before aliases were moved without the ledger, if
-    /// that exists: `archived` says nothing about such a move.
+    /// After `champion` or `archived` was moved without the ledger, a rollback that names no version returns to the newest version that was
+    /// champion before the present one and still exists, because `archived` does not say which that is. `NoArchived` if there is none, and
+    /// `archived` was moved.
     pub async fn resolve(
         &self,
         request: &Request,
@@ -123,11 +124,16 @@ impl Transitions<'_> {
     ) -> Result<(Request, Evidence)> {
         let seen = &view.registered;
         let unnamed = request.operation == Operation::Rollback && request.target == Target::PolicyChoice;
-        if let Some(former) = view.champion_before_outside_move.filter(|_| unnamed) {
-            let named = Request { target: Target::ChampionBefore(former), ..request.clone() };
-            match self.gather(&named, seen.clone(), Vec::new(), None).await {
-                Err(error) if error.kind() == ErrorKind::VersionNotFound => {}
-                evidence => return Ok((named, evidence?)),
+        if unnamed {
+            for former in &view.outside.former_champions {
+                let named = Request { target: Target::ChampionBefore(*former), ..request.clone() };
+                match self.gather(&named, seen.clone(), Vec::new(), None).await {
+                    Err(error) if error.kind() == ErrorKind::VersionNotFound => {}
+                    evidence => return Ok((named, evidence?)),
+                }
+            }
+            if view.outside.archived {
+                return Err(self.no_former_champion());
             }
         }
         let evidence = match first.filter(|first| first.registered.aliases == seen.aliases) {

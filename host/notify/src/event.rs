@@ -1,4 +1,4 @@
-//! What receivers are told.
+//! The events that receivers get.
 
 use std::fmt;
 use std::str::FromStr;
@@ -74,14 +74,14 @@ impl FromStr for EventKind {
             let known = Self::ALL.map(Self::as_str).join(", ");
             Error::new(
                 ErrorKind::InvalidReceiver,
-                format!("the event is not one that receivers are told: `{text}`"),
+                format!("the event is not one that receivers get: `{text}`"),
             )
             .with_hint(format!("choose from {known}"))
         })
     }
 }
 
-/// What receivers are told.
+/// An event that receivers get.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Event {
     /// The kind; none for a test.
@@ -103,7 +103,7 @@ pub struct Event {
 }
 
 impl Event {
-    /// The events of an entry: none for one that never took effect, and for one that nobody waits for.
+    /// The events of an entry: none for one that never took effect, and for one whose kind has no event.
     #[must_use]
     pub fn of(model: &str, record: &Record, fate: Fate) -> Vec<Self> {
         if fate != Fate::Done {

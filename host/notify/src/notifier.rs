@@ -41,7 +41,7 @@ pub struct Notifier {
     registry: ModelRegistry,
     receivers: Vec<Receiver>,
     environment: Environment,
-    /// Whether the model had no ledger when this began: then its receivers are told everything.
+    /// Whether the model had no ledger when this began: then its receivers get everything.
     is_new: bool,
 }
 
@@ -85,7 +85,7 @@ impl Notifier {
         (Self { registry, receivers, environment: environment.clone(), is_new: false }, errors)
     }
 
-    /// Sets the cursors of receivers that have none to the newest entry, so that they are told what is recorded from now on. For the
+    /// Sets the cursors of receivers that have none to the newest entry, so that they get what is recorded from now on. For the
     /// time before a decision: if the command is killed after it, the next one knows where to begin. Takes two seconds at most, and
     /// fails silently: then the next command tries again.
     pub async fn begin(&mut self) {

@@ -1,4 +1,4 @@
-//! Who is told, from `[notify]` in `hydra.toml`.
+//! The receivers of events, from `[notify]` in `hydra.toml`.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -33,7 +33,7 @@ pub struct Receiver {
     pub name: String,
     pub(crate) url: Url,
     pub(crate) secret: Option<Vec<u8>>,
-    /// What it is told.
+    /// The events that it gets.
     pub events: BTreeSet<EventKind>,
     /// The form.
     pub template: Template,

@@ -66,7 +66,7 @@ pub struct ProjectConfig {
     /// The options of `serve`, which its flags override.
     #[serde(default)]
     pub serve: ServeConfig,
-    /// Who is told what the ledger recorded, by name.
+    /// The receivers of what the ledger records, by name.
     #[serde(default)]
     pub notify: BTreeMap<String, ReceiverConfig>,
 }

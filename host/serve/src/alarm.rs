@@ -24,7 +24,7 @@ pub(crate) struct Alarm {
 }
 
 impl Alarm {
-    /// Looks every `pause` until `stop`. Each version and evaluation is told once; what a receiver does not take is sent again.
+    /// Looks every `pause` until `stop`. Each version and evaluation is reported once; what a receiver does not take is sent again.
     pub(crate) async fn watch(mut self, pause: Duration, mut stop: watch::Receiver<bool>) {
         loop {
             tokio::select! {

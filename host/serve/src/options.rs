@@ -68,7 +68,7 @@ pub struct ServeOptions {
     pub token_file: Option<PathBuf>,
     /// The longest time for running requests after the request to stop.
     pub drain: Duration,
-    /// Who is told when the scores of a champion drift, by name.
+    /// The receivers of events about the drift of scores, by name.
     pub notify: BTreeMap<String, ReceiverConfig>,
     /// The environment with their secrets.
     pub environment: Environment,

@@ -29,7 +29,7 @@ pub async fn run(command: Command, settings: &Settings, printer: &mut Printer) -
     let notifier = if command.records() { notify::begin(settings).await } else { None };
     let status = carry_out(command, settings, printer).await;
     if let Some(notifier) = notifier {
-        // What was decided shows before the receivers are told. The last flush reports a problem of the output.
+        // What was decided shows before the receivers are notified. The last flush reports a problem of the output.
         let _ = printer.flush();
         notifier.deliver().await;
     }

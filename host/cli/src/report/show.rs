@@ -5,8 +5,9 @@ use std::fmt::Write as _;
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use super::audit::ExportReport;
 use super::evidence::evidence_text;
-use super::ledger::{EntryReport, ExportReport};
+use super::ledger::EntryReport;
 use super::panel::AnswerReport;
 use crate::printer::View;
 use hydra_base::Result;

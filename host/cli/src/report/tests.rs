@@ -4,11 +4,14 @@ use super::backtest::ComparisonReport;
 use super::doctor::FindingReport;
 use super::*;
 use crate::View;
+use hydra_base::PolicyIdentity;
 use hydra_base::text::is_unprintable;
 use hydra_lifecycle::evaluations::EvaluationFlaw;
 use hydra_lifecycle::ledger::entry::{EvaluationNote, PanelAnswer, PanelVerdict};
+use hydra_lifecycle::model_facts::ModelChange;
 use hydra_policy::PanelRole;
 use hydra_policy::VerdictKind;
+use hydra_registry::Outcome;
 
 /// Text that a registry may contain anywhere.
 fn hostile() -> String {

@@ -137,14 +137,22 @@ pub struct LedgerView {
     pub(super) policies: BTreeSet<Sha256>,
     /// The standing: quarantines, approvals, the active panel.
     pub standing: Standing,
-    /// The version that was champion by the ledger before aliases were moved without it; none if the ledger's own decision
-    /// moved the champion last.
-    pub champion_before_outside_move: Option<Version>,
+    /// Moves of aliases without the ledger.
+    pub outside: Outside,
     /// Whether the champion is where it is because a slow writer's move was undone, and nothing moved it since.
     pub champion_was_restored: bool,
     /// The ledger's alias state, without versions that were deleted.
     pub(super) state: AliasState,
     pub(super) deleted: BTreeSet<Version>,
+}
+
+/// Moves of `champion` and `archived` without the ledger, after its own decision about the alias.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Outside {
+    /// If there were some: the versions that were champion before the present one, the newest first. They may be deleted.
+    pub former_champions: Vec<Version>,
+    /// Whether `archived` is where the ledger did not put it, so that it does not say which version was champion.
+    pub archived: bool,
 }
 
 impl LedgerView {

@@ -9,7 +9,7 @@ use crate::clock::Moment;
 use crate::evidence::timestamp;
 use crate::ledger::Ledger;
 use crate::ledger::chain::Record;
-use crate::ledger::decide::LedgerView;
+use crate::ledger::decide::{LedgerView, Outside};
 use crate::ledger::entry::EntryKind;
 use crate::ledger::errors::is_lost;
 use crate::ledger::history::{Fate, Step};
@@ -18,7 +18,7 @@ use crate::ledger::remembered::Remembered;
 use crate::past::{MONTH_MS, crownings};
 use hydra_base::aliases::{AliasMove, AliasState};
 use hydra_base::error::{ErrorKind, Result};
-use hydra_base::names::{Alias, Version};
+use hydra_base::names::Alias;
 use hydra_base::time::now;
 use hydra_policy::{Context, Input, Operation, Transition};
 
@@ -61,7 +61,7 @@ impl Ledger {
             moment: Moment::of(&self.backend, self.clock_tolerance, Some(head))?,
             head: head.clone(),
             registered: snapshot.registered.clone(),
-            champion_before_outside_move: champion_before_outside_move(basis, &history),
+            outside: outside(basis, &history),
             champion_since: known.past.champion_since,
             champion_was_restored: champion_was_restored(basis),
             crownings,
@@ -257,27 +257,36 @@ fn is_transition(record: &Record) -> bool {
     entry.before != entry.after && (entry.is_decision() || entry.operation == EntryKind::External)
 }
 
-/// The version that was champion before the champion was last moved without the ledger. One of the newest entries tells, or
-/// else the history of the newest decision, which does not reach the champion that the ledger found at its beginning.
-fn champion_before_outside_move(basis: &Basis<'_>, history: &[Transition]) -> Option<Version> {
+/// What moves of aliases without the ledger mean for a rollback that names no version.
+fn outside(basis: &Basis<'_>, history: &[Transition]) -> Outside {
     let Basis { snapshot, head, .. } = *basis;
-    let recorded = snapshot.existing(head.state()).get(&Alias::CHAMPION);
-    if head.is_settled() && snapshot.registered.aliases.get(&Alias::CHAMPION).copied() != recorded {
-        // The move is not recorded yet.
-        return recorded;
+    let (aliases, recorded) = (&snapshot.registered.aliases, snapshot.existing(head.state()));
+    let steps = |alias: Alias| {
+        history.iter().filter_map(move |transition| {
+            let step = transition.moves.iter().find(|step| step.alias == alias)?;
+            Some((transition.operation, step.version))
+        })
+    };
+    // A move that is not recorded yet, or the newest one that is.
+    let was_moved = |alias: Alias| {
+        let is_elsewhere = head.is_settled() && aliases.get(&alias).copied() != recorded.get(&alias);
+        is_elsewhere || matches!(steps(alias).next(), Some((Operation::External, _)))
+    };
+    let archived = aliases.contains_key(&Alias::ARCHIVED) && was_moved(Alias::ARCHIVED);
+    if !archived && !was_moved(Alias::CHAMPION) {
+        return Outside::default();
     }
-    if let Some(moved) = basis.effective().find(|record| record.moves_champion()) {
-        let before = moved.entry.before.get(&Alias::CHAMPION);
-        return before.filter(|_| moved.entry.is_observation());
+    // The history does not reach the champion that the ledger found at its beginning; the entries do.
+    let entries = basis.effective().filter(|record| record.moves_champion());
+    let before = entries.filter_map(|record| record.entry.before.get(&Alias::CHAMPION));
+    let older = steps(Alias::CHAMPION).filter_map(|(_, version)| version);
+    let mut former_champions = Vec::new();
+    for version in recorded.get(&Alias::CHAMPION).into_iter().chain(before).chain(older) {
+        if aliases.get(&Alias::CHAMPION) != Some(&version) && !former_champions.contains(&version) {
+            former_champions.push(version);
+        }
     }
-    let mut champions = history.iter().filter_map(|transition| {
-        let step = transition.moves.iter().find(|step| step.alias == Alias::CHAMPION)?;
-        Some((transition.operation, step.version))
-    });
-    match champions.next()? {
-        (Operation::External, _) => champions.next()?.1,
-        _ => None,
-    }
+    Outside { former_champions, archived }
 }
 
 /// Whether the newest entry that moved the champion undid the move of a slow writer.

@@ -47,6 +47,14 @@ impl Transitions<'_> {
         Ok(())
     }
 
+    pub(super) fn no_former_champion(&self) -> Error {
+        let message =
+            "`archived` was moved without the ledger, and no version that was champion before is left";
+        Error::new(ErrorKind::NoArchived, message)
+            .with_context("model", self.model)
+            .with_hint("promote the version that should be champion; `hydra-registry list` shows them")
+    }
+
     fn no_candidate(&self) -> Error {
         Error::new(ErrorKind::NoCandidate, "the alias `candidate` is not set")
             .with_context("model", self.model)
