@@ -220,14 +220,18 @@ impl World {
     #[track_caller]
     fn run(&self, script: &str, what: &str) {
         let path = std::env::var("PATH").unwrap_or_default();
-        let output = Command::new("bash")
+        let ours = |name: &str| name.starts_with("HYDRA_") || name.starts_with("MLFLOW_");
+        let mut bash = Command::new("bash");
+        for (name, _) in std::env::vars().filter(|(name, _)| ours(name)) {
+            bash.env_remove(name);
+        }
+        let output = bash
             .args(["-e", "-o", "pipefail", "-c", script])
             .current_dir(self.path())
             .env("PATH", format!("{}/bin:{path}", self.path().display()))
             .env("HYDRA_CACHE_DIR", env!("CARGO_TARGET_TMPDIR"))
             .env("HYDRA_ACTOR", "tester")
             .env("MLFLOW_DISABLE_TELEMETRY", "true")
-            .env_remove("MLFLOW_TRACKING_URI")
             .output()
             .expect("bash runs");
         let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));

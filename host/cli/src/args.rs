@@ -56,9 +56,9 @@ pub struct Cli {
 const LONG_VERSION: &str = concat!(
     env!("CARGO_PKG_VERSION"),
     "\ncommit:   ",
-    env!("HYDRA_COMMIT"),
+    env!("BUILD_COMMIT"),
     "\nengine:   wasmtime ",
-    env!("HYDRA_ENGINE_VERSION"),
+    env!("BUILD_ENGINE"),
     "\ncontract: hydra:lifecycle@0.2, 0.1\nledger:   schema 2, 1"
 );
 
@@ -439,7 +439,7 @@ mod tests {
         assert!(LONG_VERSION.contains(&format!("hydra:lifecycle@{}\n", known.join(", "))), "{known:?}");
         let schema = hydra_lifecycle::ledger::entry::SCHEMA;
         assert!(LONG_VERSION.contains(&format!("schema {schema}, 1")));
-        assert!(!env!("HYDRA_ENGINE_VERSION").is_empty());
+        assert!(!env!("BUILD_ENGINE").is_empty());
     }
 
     #[test]
