@@ -243,11 +243,13 @@ Examples:
 
 The components lie in the archive of the ledger; every promotion, rollback and dry run of the model decides by them, with these
 settings and limits, on every host. A host that is configured with another policy is refused.
-Exit status: 0 the policy is active, 1 one of several models refuses it, 2 error.";
+Exit status: 0 the policy is active, 1 one of several models refuses it; 2, 4 and 5 are errors.";
 
 /// Arguments of `policy deactivate`.
 #[derive(Debug, Args)]
-#[command(after_help = "Exit status: 0 no policy is active, 1 one of several models refuses it, 2 error.")]
+#[command(
+    after_help = "Exit status: 0 no policy is active, 1 one of several models refuses it; 2, 4 and 5 are errors."
+)]
 pub struct DeactivateArgs {
     /// The reason, for the ledger
     #[arg(long, value_name = "TEXT")]
@@ -307,7 +309,7 @@ Examples:
 
 A policy that asks for approvals (`activation-approvals`) changes only when so many people, other than the one who requests the
 change, have approved of the new one. An approval ends with its use and when it expires.
-Exit status: 0 approved, 1 one of several models refuses it, 2 error.";
+Exit status: 0 approved, 1 one of several models refuses it; 2, 4 and 5 are errors.";
 
 /// The models of a statement about the active policy.
 #[derive(Debug, Args)]
@@ -323,7 +325,7 @@ pub struct ScopeArgs {
 
 /// Arguments of `policy active`.
 #[derive(Debug, Args)]
-#[command(after_help = "Exit status: 0 a policy is active, 1 none is, 2 error.")]
+#[command(after_help = "Exit status: 0 a policy is active, 1 none is; 2, 4 and 5 are errors.")]
 pub struct ActiveArgs {
     /// Every model whose name fits this pattern, such as 'churn-*'
     #[arg(long, value_name = "PATTERN")]
