@@ -11,7 +11,8 @@ use hydra_registry_cli::evaluate::{self, EvaluationReport};
 use hydra_tables::RowFiles;
 use serde::{Deserialize, Serialize};
 
-use crate::calls::{Answer, Selector, json};
+use crate::call::Selector;
+use crate::calls::{Answer, json};
 
 /// What to measure, and on which rows.
 #[derive(Clone, Serialize, Deserialize)]
