@@ -18,6 +18,10 @@ use crate::support::{example_policy, python_of, root};
 /// What marks a block that is not run.
 const NOT_RUN: &str = "<!-- not run: ";
 
+/// Ends the server in the background, and waits until its port is free.
+const END: &str = "if [ -e .server ]; then kill $(cat .server) 2>/dev/null; \
+                   for i in $(seq 100); do kill -0 $(cat .server) 2>/dev/null || break; sleep 0.1; done; fi";
+
 /// A block of commands.
 #[derive(Debug)]
 struct Block {
@@ -150,10 +154,10 @@ impl World {
         let mlflow = python_of(NEWEST).with_file_name("mlflow").display().to_string();
         let python = python_of(NEWEST).display().to_string();
         // Servers go on in the background, until the next one or the end of the page.
-        let wait = "for i in $(seq 600); do curl -so /dev/null \"$url\" && exit 0; sleep 0.1; done; exit 1";
+        let wait = "for i in $(seq 600); do curl -sfo /dev/null \"$url\" && exit 0; sleep 0.1; done; exit 1";
         let background = |start: &str, url: &str| {
             format!(
-                "[ -e .server ] && kill $(cat .server) 2>/dev/null\n{start} >server.log 2>&1 &\necho $! >.server\nurl={url}\n{wait}\n"
+                "{END}\n{start} >server.log 2>&1 &\necho $! >.server\nurl={url}\n{wait}\n"
             )
         };
         let serve = background(
@@ -241,8 +245,7 @@ impl World {
 
 impl Drop for World {
     fn drop(&mut self) {
-        let kill = "[ -e .server ] && kill $(cat .server)";
-        let _ = Command::new("bash").args(["-c", kill]).current_dir(self.path()).output();
+        let _ = Command::new("bash").args(["-c", END]).current_dir(self.path()).output();
     }
 }
 
