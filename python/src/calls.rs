@@ -216,16 +216,14 @@ async fn log(registry: &ModelRegistry, call: LogCall, interrupted: oneshot::Rece
     if let Some(name) = call.run_name {
         candidate = candidate.run_name(name);
     }
-    // Before the registered model is made.
     let prepared = candidate.prepare().await?;
-    registry.create_if_missing().await?;
     let interrupted = async {
         // A sender that is gone never interrupts.
         if interrupted.await.is_err() {
             std::future::pending::<()>().await;
         }
     };
-    let logged = registry.log_prepared(prepared).until(interrupted).await?;
+    let logged = registry.log_prepared(prepared).create_missing().until(interrupted).await?;
     json(&CandidateReport::new(registry.model(), &logged, &metrics))
 }
 

@@ -7,6 +7,7 @@ mod foreign_text;
 mod interrupt;
 mod json;
 mod lifecycle;
+mod moved;
 mod panel;
 mod policy;
 mod shell;

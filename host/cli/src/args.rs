@@ -86,6 +86,10 @@ pub struct GlobalArgs {
     #[arg(long, global = true, env = environment::REGISTRY_URI, value_name = "URI", hide_env_values = true)]
     pub registry_uri: Option<GivenUri>,
 
+    /// Artifacts that have moved: what the store calls OLD, a directory or a URI, and all below it, is at NEW
+    #[arg(long = "artifact-root-map", global = true, value_name = "OLD=NEW")]
+    pub artifact_root_map: Vec<String>,
+
     /// The registered model [default: hydra-baseline]
     #[arg(long, global = true, env = environment::MODEL, value_name = "NAME", hide_env_values = true)]
     pub model: Option<String>,

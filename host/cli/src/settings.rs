@@ -71,6 +71,9 @@ impl Settings {
         if let Some(uri) = uri(&args.registry_uri) {
             options = options.with_registry_uri(uri);
         }
+        for (old, new) in key_values("--artifact-root-map", &args.artifact_root_map)? {
+            options = options.with_artifact_root(old, new);
+        }
         if let Some(name) = args.model.as_deref().filter(|name| !name.is_empty()) {
             options = options.with_model(name);
         }

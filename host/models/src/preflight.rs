@@ -347,9 +347,11 @@ impl Listing {
     /// The state of a file that must be there and must not have more than `limit` bytes.
     fn checked(&self, artifacts: &dyn ArtifactStore, path: &str, limit: u64) -> Result<FileState, Stop> {
         let state = self.state_of(path).ok_or_else(|| {
-            let root = redact(artifacts.uri());
+            let root = redact(artifacts.place());
+            let mut ways = artifacts.remedy().into_iter().collect::<Vec<_>>();
+            ways.push("restore the files from a backup, or log the model again".to_owned());
             let error = Error::new(ErrorKind::ArtifactNotFound, format!("there is no {path} at {root}"))
-                .with_hint("restore the files from a backup, or log the model again");
+                .with_hint(ways.join("; "));
             Stop::unread(error)
         })?;
         if state.bytes > limit {

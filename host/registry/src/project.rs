@@ -13,7 +13,7 @@ use crate::panel::{PanelOptions, PanelPolicy};
 use hydra_base::error::{Error, ErrorKind, Result};
 use hydra_base::names::PolicyName;
 use hydra_base::{Sha256, regular_file};
-use hydra_mlflow::uri::TrackingUri;
+use hydra_mlflow::uri::{ArtifactUri, Location, TrackingUri};
 use hydra_policy::PanelRole;
 use hydra_trust::TrustConfig;
 use hydra_trust::oci::Reference;
@@ -35,6 +35,9 @@ pub struct ProjectConfig {
     pub tracking_uri: Option<TrackingUri>,
     /// The registry URI, if not the tracking URI.
     pub registry_uri: Option<TrackingUri>,
+    /// Where artifact roots have moved to, by the directories and URIs that the store calls them.
+    #[serde(default)]
+    pub artifact_root_map: BTreeMap<String, String>,
     /// The registered model's name.
     pub model: Option<String>,
     /// The policy that decides alone, and the rules about signatures of all policies.
@@ -196,6 +199,11 @@ impl ProjectConfig {
         Self {
             tracking_uri: self.tracking_uri.map(|uri| uri.absolute(directory)),
             registry_uri: self.registry_uri.map(|uri| uri.absolute(directory)),
+            artifact_root_map: self
+                .artifact_root_map
+                .into_iter()
+                .map(|(old, new)| (old, absolute_root(directory, new)))
+                .collect(),
             policy: SinglePolicy {
                 file: self.policy.file.map(|file| component(directory, file)),
                 trust: self.policy.trust.map(|rules| rules.resolved(directory)),
@@ -213,6 +221,14 @@ impl ProjectConfig {
 impl PolicyConfig {
     fn resolved(self, directory: &Path) -> Self {
         Self { file: self.file.map(|file| component(directory, file)), ..self }
+    }
+}
+
+/// The new place of artifacts; a relative directory starts from `directory`.
+fn absolute_root(directory: &Path, new: String) -> String {
+    match ArtifactUri::new(&*new).as_ref().map(ArtifactUri::location) {
+        Ok(Location::Local(path)) if path.is_relative() => directory.join(path).display().to_string(),
+        _ => new,
     }
 }
 

@@ -23,6 +23,7 @@ use hydra_policy::{Input, OverrideKind};
 pub struct LogRequest<'a> {
     registry: ModelRegistry,
     candidate: Given,
+    creates: bool,
     progress: Box<dyn Fn(u64) + Send + Sync + 'a>,
     interrupted: BoxFuture<'a, ()>,
 }
@@ -35,7 +36,20 @@ pub(crate) enum Given {
 
 impl<'a> LogRequest<'a> {
     pub(crate) fn new(registry: ModelRegistry, candidate: Given) -> Self {
-        Self { registry, candidate, progress: Box::new(|_| ()), interrupted: pending().boxed() }
+        Self {
+            registry,
+            candidate,
+            creates: false,
+            progress: Box::new(|_| ()),
+            interrupted: pending().boxed(),
+        }
+    }
+
+    /// Creates the registered model if it does not exist. Everything but the registration is stored before, so that a failed upload
+    /// leaves no empty model.
+    pub fn create_missing(mut self) -> Self {
+        self.creates = true;
+        self
     }
 
     /// Calls `progress` with the number of bytes uploaded since the last call.
@@ -58,8 +72,8 @@ impl<'a> IntoFuture for LogRequest<'a> {
     type IntoFuture = BoxFuture<'a, Self::Output>;
 
     fn into_future(self) -> Self::IntoFuture {
-        let Self { registry, candidate, progress, interrupted } = self;
-        async move { registry.carry_out_log(candidate, &*progress, interrupted).await }.boxed()
+        let Self { registry, candidate, creates, progress, interrupted } = self;
+        async move { registry.carry_out_log(candidate, creates, &*progress, interrupted).await }.boxed()
     }
 }
 

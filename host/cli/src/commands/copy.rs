@@ -65,9 +65,10 @@ pub async fn run(args: &CopyArgs, settings: &Settings, printer: &mut Printer) ->
 
     let prepared = candidate.prepare().await?;
     let interrupted = interrupt::first()?;
-    let registry = ModelRegistry::connect_or_create(options).await?;
+    let registry = ModelRegistry::connect(options).await?;
     let bar = printer.progress(None, true, "copying");
-    let logged = registry.log_prepared(prepared).progress(|bytes| bar.inc(bytes)).until(interrupted).await?;
+    let logging = registry.log_prepared(prepared).create_missing();
+    let logged = logging.progress(|bytes| bar.inc(bytes)).until(interrupted).await?;
     bar.finish_and_clear();
     if logged.sha256 != file.sha256() {
         return Err(Error::new(ErrorKind::Integrity, "the copy does not have the bytes of the version")

@@ -17,7 +17,7 @@ use hydra_base::names::{Key, RunId, Version};
 use hydra_mlflow::entities::{OPERATION_ID_TAG, USER_TAG};
 
 pub use crate::model_file::ModelSource;
-pub use log::{LogTarget, source_tags};
+pub use log::{LogTarget, create_model, source_tags};
 
 /// The version tag that holds the SHA-256 of the model file, checked whenever the model is loaded.
 pub const SHA256_TAG: &str = "hydra.model.sha256";

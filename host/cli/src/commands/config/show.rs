@@ -76,6 +76,7 @@ impl ConfigReport {
             uri(config.registry_uri.as_ref()),
             "tracking-uri",
         );
+        of.keys("artifact-root-map", "artifact-root-map", &config.artifact_root_map);
         of.add("model", Some(environment::MODEL), config.model.clone(), DEFAULT_MODEL);
         of.first(
             "experiment",

@@ -181,7 +181,9 @@ impl ArtifactStore for ObjectArtifacts {
 fn classify(error: &object_store::Error) -> (ErrorKind, &'static str) {
     match error {
         object_store::Error::NotFound { .. } => {
-            (ErrorKind::ArtifactNotFound, "check the names of bucket and file, and the region")
+            let hint = "check the names of bucket and file, and the region; if the artifacts have moved, name their new root with \
+                        `--artifact-root-map OLD=NEW`";
+            (ErrorKind::ArtifactNotFound, hint)
         }
         object_store::Error::PermissionDenied { .. } => {
             (ErrorKind::PermissionDenied, "use credentials with permission for this operation on the bucket")
