@@ -104,7 +104,11 @@ fn commands_activate_and_show() {
     let backtest = project.json(["policy", "backtest"]);
     assert_eq!(backtest["panel"].as_array().map(Vec::len), Some(2), "{backtest}");
     assert_eq!(project.json(["policy", "backtest", "--policy", "default.wasm"])["panel"], json!([]));
-    fails(&project, "SeveralPolicies", &["policy", "what-if", "--version", "3"]);
+    let together = project.json(["policy", "what-if", "--version", "3"]);
+    assert_eq!(
+        (&together["verdict"], together["panel"].as_array().map(Vec::len)),
+        (&json!("reject"), Some(2))
+    );
     let asked = project.json(["policy", "what-if", "--version", "3", "--policy", "default.wasm"]);
     assert_eq!(asked["verdict"], "approve");
     let ended = project.json(["policy", "deactivate", "--reason", "too strict"]);

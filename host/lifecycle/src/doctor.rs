@@ -6,26 +6,18 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::time::Duration;
 
-use crate::clock::{exceeds, in_words, store_time};
+use crate::clock::{exceeds, in_words};
 use crate::evaluations::{self, Unusable};
 use crate::ledger::doctor::LedgerFinding;
 use crate::ledger::{Ledger, LedgerWriter};
+use crate::unfinished::{Unfinished, end_abandoned, unfinished};
 use hydra_base::Timestamp;
 use hydra_base::error::{Error, ErrorKind, Result};
 use hydra_base::names::{Alias, DatasetName, ExperimentId, ModelName, RunId, Version};
 use hydra_mlflow::connect::Backend;
-use hydra_mlflow::entities::{
-    Experiment, LifecycleStage, ModelVersion, OPERATION_ID_TAG, RegisteredModel, RunStatus,
-};
-use hydra_mlflow::listing::Listing;
+use hydra_mlflow::entities::{Experiment, LifecycleStage, ModelVersion, RegisteredModel};
 use hydra_models::model_cache::ModelCache;
 use hydra_models::preflight::{self, Opened, Presence};
-
-/// The age from which an unfinished run counts as abandoned; longer than any upload.
-const LONGEST_RUN_MS: Timestamp = 24 * 3_600_000;
-
-/// The number of runs per request.
-const PAGE: usize = 100;
 
 /// A problem of the lifecycle.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -116,6 +108,8 @@ pub enum Finding {
         run_id: RunId,
         /// When it started.
         started: Option<Timestamp>,
+        /// Whether its process is gone, or it is older than a day.
+        is_abandoned: bool,
     },
 }
 
@@ -187,6 +181,9 @@ impl Finding {
             }
             Self::WrongClock { .. } => {
                 "set the clock that is wrong; until then, this machine's decisions are refused".into()
+            }
+            Self::UnfinishedRun { is_abandoned: true, .. } => {
+                "repeat the command that began it; `doctor --fix` ends it as FAILED, because no process is working on it".into()
             }
             Self::UnfinishedRun { .. } => {
                 "if no process is working on it, repeat the command that began it; `doctor --fix` ends runs older than a day as FAILED".into()
@@ -296,8 +293,12 @@ impl Doctor<'_> {
         let champion = on(Alias::CHAMPION).filter(|champion| on(Alias::ARCHIVED) == Some(*champion));
         findings.extend(champion.map(|version| Finding::ArchivedChampion { version }));
         findings.extend(self.wrong_clock());
-        let unfinished = self.unfinished_runs().await?.into_iter();
-        findings.extend(unfinished.map(|(run_id, started)| Finding::UnfinishedRun { run_id, started }));
+        if let Some(experiment) = self.experiment {
+            let runs = unfinished(self.backend, &experiment.id).await?.into_iter();
+            findings.extend(runs.map(|Unfinished { run_id, started, is_abandoned, .. }| {
+                Finding::UnfinishedRun { run_id, started, is_abandoned }
+            }));
+        }
         Ok(findings)
     }
 
@@ -310,16 +311,10 @@ impl Doctor<'_> {
                 other => drop(other?),
             }
         }
-        let now = store_time(self.backend);
-        let is_abandoned = |started: Option<Timestamp>| {
-            started.is_some_and(|started| now.saturating_sub(started) > LONGEST_RUN_MS)
-        };
-        for (run_id, _) in
-            self.unfinished_runs().await?.into_iter().filter(|(_, started)| is_abandoned(*started))
-        {
-            self.backend.tracking.update_run(&run_id, RunStatus::Failed, Some(now)).await?;
+        match self.experiment {
+            Some(experiment) => end_abandoned(self.backend, &experiment.id, false).await,
+            None => Ok(()),
         }
-        Ok(())
     }
 
     fn wrong_clock(&self) -> Option<Finding> {
@@ -359,22 +354,6 @@ impl Doctor<'_> {
             _ => None,
         };
         Some(Finding::UnreadableModel { alias: alias.clone(), version: version.version, why, overridden })
-    }
-
-    /// The unfinished runs of this program in the experiment, and when each started.
-    async fn unfinished_runs(&self) -> Result<Vec<(RunId, Option<Timestamp>)>> {
-        let Some(Experiment { id: experiment, .. }) = self.experiment else { return Ok(Vec::new()) };
-        let mut unfinished = Vec::new();
-        let mut listing = Listing::default();
-        while !listing.is_at_end() {
-            let tracking = &self.backend.tracking;
-            let page = tracking.runs_by_status(experiment, RunStatus::Running, PAGE, listing.token()).await?;
-            listing.advance(&page)?;
-            // Other programs log runs in the same experiment; runs of this program have an operation id.
-            let ours = page.items.into_iter().filter(|run| run.tags.contains_key(OPERATION_ID_TAG));
-            unfinished.extend(ours.map(|run| (run.id, run.start_time)));
-        }
-        Ok(unfinished)
     }
 }
 

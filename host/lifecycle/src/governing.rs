@@ -93,10 +93,7 @@ pub async fn in_force(
         return Ok(InForce { panel, active: None, is_set_aside: is_lost });
     };
     if sets_aside {
-        let panel = host.own().await?.clone();
-        let is_set_aside = PolicyDocument::of(&panel, active.approvals)?.sha256()? != active.sha256;
-        let panel = if is_set_aside { panel } else { panel.into_active() };
-        return Ok(InForce { panel, active: Some(active.sha256), is_set_aside });
+        return asked(host.own().await?.clone(), Some(active));
     }
     let panel = loaded(host, ledger, active).await?;
     let document = PolicyDocument::of(&panel, active.approvals)?;
@@ -130,6 +127,14 @@ pub async fn to_compare(host: &dyn HostPolicies, ledger: Option<(&Ledger, &Stand
     }
     let trust = trust.clone().or_else(|| panel.trust().cloned());
     Ok(Panel::new(members)?.with_settings(settings).with_trust(trust).into_active())
+}
+
+/// `panel`, to be asked in the place of the active policy.
+pub fn asked(panel: Panel, active: Option<&ActivePanel>) -> Result<InForce> {
+    let Some(active) = active else { return Ok(InForce { panel, active: None, is_set_aside: false }) };
+    let is_set_aside = PolicyDocument::of(&panel, active.approvals)?.sha256()? != active.sha256;
+    let panel = if is_set_aside { panel } else { panel.into_active() };
+    Ok(InForce { panel, active: Some(active.sha256), is_set_aside })
 }
 
 async fn loaded(host: &dyn HostPolicies, ledger: &Ledger, active: &ActivePanel) -> Result<Panel> {

@@ -2,6 +2,7 @@
 //! recorded only.
 
 mod answer;
+mod counted;
 #[cfg(test)]
 mod tests;
 
@@ -18,6 +19,7 @@ use hydra_base::names::PolicyName;
 use hydra_policy::{Decision, Input, PanelRole, Policy, Verdict, VerdictKind};
 
 pub use answer::{Answer, deciding};
+pub use counted::Counted;
 
 /// The most policies that can decide together: an entry of the ledger has room for their answers.
 pub const MAX_POLICIES: usize = 8;
@@ -225,8 +227,12 @@ impl Panel {
 
     /// An error of a policy, with its name in the panel.
     fn about(&self, member: &Member, error: Error) -> Error {
-        if self.is_alone() { error } else { error.with_context("policy of the panel", &member.name) }
+        about(member, error, self.is_alone())
     }
+}
+
+fn about(member: &Member, error: Error, is_alone: bool) -> Error {
+    if is_alone { error } else { error.with_context("policy of the panel", &member.name) }
 }
 
 impl PanelDecision {

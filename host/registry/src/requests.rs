@@ -13,6 +13,7 @@ use hydra_base::error::Result;
 use hydra_evaluation::Evaluation;
 use hydra_lifecycle::activation::{PolicyStated, PolicyVerb};
 use hydra_lifecycle::ledger::head::Head;
+use hydra_lifecycle::panel::Panel;
 use hydra_lifecycle::statement::{Stated, Statement};
 use hydra_lifecycle::transition::{Request, Transition};
 use hydra_models::candidate::{Candidate, LoggedCandidate, PreparedCandidate};
@@ -149,7 +150,12 @@ impl DecisionRequest {
     ///
     /// [`ErrorKind::AlreadyChampion`](crate::ErrorKind::AlreadyChampion) for the present champion.
     pub async fn question(self) -> Result<Input> {
-        self.registry.question(&self.request).await
+        self.registry.question(&self.request, None).await
+    }
+
+    /// [`question`](Self::question), put to the leader of `panel` in the place of the policies that decide.
+    pub async fn question_to(self, panel: &Panel) -> Result<Input> {
+        self.registry.question(&self.request, Some(panel)).await
     }
 }
 

@@ -1,11 +1,16 @@
 //! `promote` and `rollback`: send a request and report the transition.
 
+use std::future::ready;
 use std::path::Path;
+use std::pin::pin;
+
+use futures_util::future::{Either, select};
 
 use crate::args::{DecisionArgs, PromoteArgs, RollbackArgs};
 use crate::evaluate::{self, record};
 use crate::report::TransitionReport;
-use crate::{ExitStatus, Printer, Settings};
+use crate::{ExitStatus, Printer, Settings, interrupt};
+use hydra_base::error::{Error, ErrorKind};
 use hydra_evaluation::Request;
 use hydra_registry::{DecisionRequest, ModelRegistry, Outcome, Target};
 use hydra_tables::RowFiles;
@@ -43,7 +48,12 @@ async fn measured(
     }
     let evaluated = evaluate::run(subjects, 0, files, question, &args.measure.categories, printer)?;
     if !args.decision.dry_run {
-        record(registry, rows, &evaluated).await?;
+        let mut interrupted = pin!(interrupt::first()?);
+        record(registry, rows, &evaluated, interrupted.as_mut()).await?;
+        // A signal that came after everything was recorded, too, means that nothing is to be decided.
+        if let Either::Left(_) = select(interrupted, ready(())).await {
+            return Err(Error::new(ErrorKind::Interrupted, "interrupted: nothing was decided").into());
+        }
     }
     Ok(request.first_hand(evaluated.evaluation))
 }

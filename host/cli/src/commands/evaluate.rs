@@ -49,7 +49,7 @@ pub async fn run(
         document.write(&evaluated.evaluation.to_json()?)?;
     }
     let recorded = match &registry {
-        Some(registry) if !no_record => Some(record(registry, rows, &evaluated).await),
+        Some(registry) if !no_record => Some(record(registry, rows, &evaluated, interrupt::first()?).await),
         _ => None,
     };
     // What was measured is shown even if it cannot be recorded.

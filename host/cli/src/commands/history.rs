@@ -22,7 +22,7 @@ use hydra_lifecycle::ledger::history::Step;
 use hydra_lifecycle::ledger::verify::Verified;
 use hydra_lifecycle::ledger::witness::Witness;
 use hydra_lifecycle::ledger::{Ledger, no_entry};
-use hydra_lifecycle::recording::{PolicyReplay, decided, deciding_policy};
+use hydra_lifecycle::recording::{PolicyReplay, decided, deciding_panel};
 use hydra_policy::Input;
 use hydra_policy_kit::Case;
 use hydra_registry::ModelRegistry;
@@ -214,11 +214,18 @@ async fn as_case(
 ) -> anyhow::Result<ExitStatus> {
     let (record, input) = ledger.decision(args.number).await?;
     let bar = printer.spinner("loading the policy that decided");
-    let policy = deciding_policy(ledger, &record, settings.options.policy_engine()?).await;
+    let engine = settings.options.policy_engine()?;
+    let panel = deciding_panel(ledger, &record, &input, engine).await;
     bar.finish_and_clear();
-    let (policy, verdict) = (policy?, decided(&record)?.verdict);
+    let (panel, verdict) = (panel?, decided(&record)?.verdict);
     let target = record.entry.target.map_or_else(String::new, |version| format!(" of version {version}"));
+    let policy = panel.leader().policy.clone();
     let mut case = blocking(move || Ok(Case::recorded(input, &policy, verdict))).await?;
+    let others = panel.members().skip(1).flat_map(|member| {
+        let name = &member.name;
+        member.settings.iter().map(move |(key, value)| (format!("{name}.{key}"), value.clone()))
+    });
+    case.input.context_mut().settings.extend(others);
     case.description = format!("{record}{target} in the ledger of {}", ledger.model());
     printer.document(&case)?;
     Ok(ExitStatus::Done)

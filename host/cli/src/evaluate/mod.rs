@@ -142,13 +142,15 @@ pub async fn promotion(
     Ok((request, subjects))
 }
 
-/// Records what was measured on `rows`: a run, and a tag on each version.
+/// Records what was measured on `rows`: a run, and a tag on each version; until `interrupted` is ready.
 pub async fn record(
     registry: &ModelRegistry,
     rows: &Path,
     evaluated: &Evaluated,
+    interrupted: impl Future<Output = ()> + Send,
 ) -> Result<RecordedEvaluation> {
-    registry.record_evaluation(&evaluated.evaluation, &dataset_input(rows, evaluated)).await
+    let dataset = dataset_input(rows, evaluated);
+    registry.record_evaluation_until(&evaluated.evaluation, &dataset, interrupted).await
 }
 
 /// The rows, as MLflow describes a dataset. Features may be missing in a row; a label and a weight may not.

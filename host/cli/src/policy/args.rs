@@ -119,7 +119,7 @@ pub struct TestArgs {
     /// The component [default: the policy, or the policies together, of this host]
     pub file: Option<PathBuf>,
 
-    /// The directory of case files
+    /// A case file, or a directory of case files
     pub cases: PathBuf,
 }
 
@@ -142,7 +142,8 @@ pub struct BenchArgs {
 #[derive(Debug, Args)]
 #[command(after_help = WHAT_IF_HELP)]
 pub struct WhatIfArgs {
-    /// The component [default: the policy that `promote` would use; with --entry, the one that decided]
+    /// The component [default: the policy, or the policies together, that `promote` would use; with --entry, those that decided;
+    /// with --case, those of this host]
     pub file: Option<PathBuf>,
 
     /// Ask about a case instead of the registry: a JSON file that follows docs/policy-case.schema.json
@@ -169,7 +170,7 @@ pub struct WhatIfArgs {
     #[command(flatten)]
     pub actor: ActorArgs,
 
-    /// Ask the policy at most this many decisions
+    /// Ask at most this many decisions; of several policies, each decision counts
     #[arg(long, value_name = "N", default_value_t = Effort::default().decisions, value_parser = clap::value_parser!(u32).range(1..))]
     pub decisions: u32,
 
@@ -187,6 +188,7 @@ Examples:
 
 One thing changes at a time: an approval, a setting, the time of the decision, an age, a metric,
 a measured figure or one of its bounds. What depends on it moves along, and the report names it.
+Of several policies, the leader and the gates are asked: the verdict is that of all together.
 The guards of the host are not part of the question.
 Exit status: 0 whatever the verdict is; 2, 4 and 5 are errors.";
 

@@ -85,7 +85,12 @@ async fn load_with(options: &OpenOptions, printer: &Printer) -> anyhow::Result<P
 
 /// Loads the policies that `promote` would use, for commands whose errors quote the panics of a policy.
 async fn load_panel(settings: &Settings, printer: &Printer) -> anyhow::Result<Panel> {
-    let options = settings.options.clone().with_quoted_panics();
+    load_panel_of(settings.options.clone(), printer).await
+}
+
+/// [`load_panel`], for other options.
+async fn load_panel_of(options: OpenOptions, printer: &Printer) -> anyhow::Result<Panel> {
+    let options = options.with_quoted_panics();
     Ok(with_progress(&options, printer, options.load_panel()).await?)
 }
 
