@@ -306,7 +306,7 @@ fn a_decision_is_a_case_of_its_panel(project: &Project, entry: u64) {
             report["panel"].as_array().expect("a panel").iter().map(|member| &member["name"]).collect();
         assert_eq!(names, ["metric-gate", "loss", "next"]);
         let decisions = report["decisions"].as_u64().expect("a number");
-        assert!(decisions > 40 && decisions % 2 == 0, "leader and gate are asked: {decisions}");
+        assert!(decisions > 40 && decisions.is_multiple_of(2), "leader and gate are asked: {decisions}");
         // What the gate lacks, and nothing that only the leader would like.
         let flips: Vec<[&str; 3]> = report["flips"]
             .as_array()
@@ -336,8 +336,8 @@ fn a_decision_is_a_case_of_its_panel(project: &Project, entry: u64) {
     let approved = project.json(["policy", "what-if", "--version", "2", "--set", "loss.metric=auc"]);
     assert_eq!(approved["verdict"], "approve");
     let flip = |what: &str| {
-        let flips = approved["flips"].as_array().expect("flips").iter();
-        flips.filter(|flip| flip["what"] == what).map(|flip| flip["explanation"].clone()).next()
+        let mut flips = approved["flips"].as_array().expect("flips").iter();
+        flips.find(|flip| flip["what"] == what).map(|flip| flip["explanation"].clone())
     };
     for name in ["metric-gate", "loss"] {
         let why = flip(&format!("the setting `{name}.margin`")).expect("a flip");
@@ -354,7 +354,6 @@ fn a_decision_is_a_case_of_its_panel(project: &Project, entry: u64) {
         "loss.fuel=1000",
     ]);
     assert!(limited.code == 2 && limited.err.contains("PolicyFuel"), "{}", limited.err);
-    assert!(limited.err.contains("policy of the panel"), "{}", limited.err);
     let text = project.run(["policy", "what-if", "--entry", &entry, "--decisions", "31"]);
     assert!(text.out.contains(" more changes were not tried"), "{}", text.out);
     assert!(text.out.contains("\n  why     loss: self-reported: "), "{}", text.out);

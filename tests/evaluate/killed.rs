@@ -63,7 +63,7 @@ async fn kill_at_random(times: u32) {
         let mut command = scene.project.command(EVALUATE);
         let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("the binary runs");
         // The record is the last part.
-        thread::sleep(longest.mul_f64(0.3 + 0.7 * f64::from(random >> 16 & 0xff) / 255.0));
+        thread::sleep(longest.mul_f64(0.3 + 0.7 * f64::from((random >> 16) & 0xff) / 255.0));
         child.kill().expect("SIGKILL");
         child.wait().expect("an end");
         let states = scene.runs().await;
