@@ -102,7 +102,7 @@ pub async fn evaluate(registry: &ModelRegistry, call: EvaluateCall) -> Answer {
     let baseline = evaluate::baseline(&subjects, evaluate::champion(registry).await?);
     let evaluated = measure.run(subjects, baseline).await?;
     let recorded =
-        if record { Some(evaluate::record(registry, measure.source(), &evaluated).await?) } else { None };
+        if record { Some(evaluate::record(registry, &[measure.source()], &evaluated).await?) } else { None };
     json(&EvaluationReport::new(Some(registry.model()), evaluated.evaluation)?.recorded(recorded.as_ref()))
 }
 
@@ -120,7 +120,7 @@ pub async fn measured(
     }
     let evaluated = measure.run(subjects, 0).await?;
     if !dry_run {
-        evaluate::record(registry, measure.source(), &evaluated).await?;
+        evaluate::record(registry, &[measure.source()], &evaluated).await?;
     }
     Ok(request.first_hand(evaluated.evaluation))
 }
