@@ -104,7 +104,7 @@ pub async fn evaluate(registry: &ModelRegistry, call: EvaluateCall) -> Answer {
     let baseline = evaluate::baseline(&subjects, evaluate::champion(registry).await?);
     let evaluated = measure.run(subjects, baseline).await?;
     let recorded = if record {
-        Some(evaluate::record(registry, measure.source(), &evaluated, pending()).await?)
+        Some(evaluate::record(registry, &[measure.source()], &evaluated, pending()).await?)
     } else {
         None
     };
@@ -125,7 +125,7 @@ pub async fn measured(
     }
     let evaluated = measure.run(subjects, 0).await?;
     if !dry_run {
-        evaluate::record(registry, measure.source(), &evaluated, pending()).await?;
+        evaluate::record(registry, &[measure.source()], &evaluated, pending()).await?;
     }
     Ok(request.first_hand(evaluated.evaluation))
 }

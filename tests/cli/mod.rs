@@ -6,6 +6,7 @@ mod docs;
 mod foreign_text;
 mod interrupt;
 mod json;
+mod limits;
 mod lifecycle;
 mod moved;
 mod panel;

@@ -111,6 +111,10 @@ pub struct GlobalArgs {
     #[arg(long = "budget", global = true, value_name = "[NAME.]LIMIT=VALUE")]
     pub budget: Vec<String>,
 
+    /// A limit for reading models, such as features=20000000 or bytes=4GiB; docs/limits.md lists them
+    #[arg(long = "model-limit", global = true, value_name = "NAME=VALUE")]
+    pub model_limits: Vec<String>,
+
     /// Ask OCI registries on other machines without TLS, and then without credentials [default: HYDRA_OCI_PLAIN_HTTP]
     #[arg(long, global = true)]
     pub oci_plain_http: bool,

@@ -9,7 +9,7 @@ use std::thread;
 
 use tokio::sync::oneshot;
 
-use crate::ExitStatus;
+use crate::{ExitStatus, remote};
 use hydra_base::error::{Error, ErrorKind, Result};
 
 /// Whether the first signal asks the command to stop.
@@ -36,7 +36,7 @@ pub fn first() -> Result<impl Future<Output = ()> + Send> {
     })
 }
 
-/// From now on, a signal ends the program after the [files that are not complete](hydra_tables::remove_partial_files) are
+/// From now on, a signal ends the program after the [files that are not complete](hydra_tables::remove_partial_files), and uploads, are
 /// removed, also while the command computes.
 pub fn remove_partial_files() -> Result<()> {
     let failed = |source: std::io::Error| {
@@ -52,6 +52,7 @@ pub fn remove_partial_files() -> Result<()> {
             let _ = ready.send(());
             signals.next().await;
             hydra_tables::remove_partial_files();
+            remote::abort_uploads();
             if !STOPS_CLEANLY.load(Relaxed) {
                 std::process::exit(ExitStatus::Error.code().into());
             }

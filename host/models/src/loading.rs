@@ -180,6 +180,12 @@ pub(crate) async fn read(artifacts: &dyn ArtifactStore, path: &str, limit: u64) 
 pub(crate) fn too_large(path: &str, limit: u64) -> Error {
     Error::new(ErrorKind::InvalidModel, format!("an artifact is larger than {limit} bytes"))
         .with_context("path", path)
+        .with_hint(match path {
+            MLMODEL_FILE => "log the model again, with a smaller `MLmodel`",
+            _ => {
+                "if you trust the model, raise the limit with `--model-limit bytes=NUMBER`, or in `[limits]` of hydra.toml"
+            }
+        })
 }
 
 /// `Integrity` when the version's tag is not the digest `found`. A tag that is not a digest at all counts as a mismatch.

@@ -9,7 +9,7 @@ use hydra_base::error::{Error, ErrorKind, Result};
 use hydra_base::sha256::{Hasher, Sha256};
 use hydra_lightgbm::Model;
 use hydra_lightgbm::loaded::ModelLimits;
-use hydra_lightgbm::text::{self, Limits};
+use hydra_lightgbm::text;
 use hydra_mlflow::flavor::{BOOSTER_FILE, MLMODEL_FILE, MlModel, MlModelLimits, SavedMlModel, Signature};
 use serde_json::{Map, Value};
 
@@ -103,7 +103,8 @@ impl ModelFile {
     }
 
     /// The signature of the model's predictions, from its feature names. A model of pandas categories has none: Python would
-    /// refuse the categories as rows that are not numbers. The `MLmodel` of a saved directory has its own.
+    /// refuse the categories as rows that are not numbers. Nor has one of so many columns that readers would refuse the `MLmodel`. The `MLmodel`
+    /// of a saved directory has its own.
     #[must_use]
     pub fn signature(&self) -> Option<Signature> {
         self.signature.clone()
@@ -151,7 +152,7 @@ impl ModelFile {
         let open = || -> Result<Self> {
             let file = File::open(path).map_err(unreadable)?;
             let metadata = file.metadata().map_err(unreadable)?;
-            let most = Limits::default().bytes as u64;
+            let most = ModelLimits::default().text.bytes as u64;
             if metadata.len() > most {
                 return Err(too_large(BOOSTER_FILE, most).with_context("bytes", metadata.len()));
             }
@@ -178,7 +179,7 @@ impl ModelFile {
     fn checked(bytes: impl Read, origin: Origin) -> Result<Self> {
         let mut hasher = Hasher::default();
         let tee = Tee { inner: bytes, copy: &mut hasher };
-        let summary = text::check(BufReader::with_capacity(1 << 16, tee), &Limits::default())?;
+        let summary = text::check(BufReader::with_capacity(1 << 16, tee), &ModelLimits::default().text)?;
         if summary.has_infinite_leaves {
             tracing::warn!(
                 "some leaves of the model are infinite: its predictions are infinite or NaN for some rows; check the objective that \
@@ -190,7 +191,7 @@ impl ModelFile {
             size: summary.bytes,
             sha256: hasher.finish(),
             data_file: BOOSTER_FILE.to_owned(),
-            signature: (!summary.has_categories).then(signature),
+            signature: (!summary.has_categories && fit_mlmodel(&summary.feature_names)).then(signature),
             origin,
             saved: None,
         })
@@ -238,4 +239,11 @@ impl<R: Read, W: Write> Read for Tee<R, W> {
         self.copy.write_all(&buffer[..read])?;
         Ok(read)
     }
+}
+
+/// Whether a signature with columns of these names leaves `MLmodel` within the limit of its readers.
+fn fit_mlmodel(names: &[String]) -> bool {
+    // JSON within YAML: a quote is two bytes, and a character outside ASCII may be twelve.
+    let column = |name: &String| 72 + name.chars().map(|c| if c.is_ascii() { 2 } else { 12 }).sum::<usize>();
+    names.iter().map(column).sum::<usize>() <= MlModelLimits::default().bytes / 4 * 3
 }

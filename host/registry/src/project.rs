@@ -13,6 +13,7 @@ use crate::panel::{PanelOptions, PanelPolicy};
 use hydra_base::error::{Error, ErrorKind, Result};
 use hydra_base::names::PolicyName;
 use hydra_base::{Sha256, regular_file};
+use hydra_lightgbm::loaded::ModelLimits;
 use hydra_mlflow::uri::{ArtifactUri, Location, TrackingUri};
 use hydra_policy::PanelRole;
 use hydra_trust::TrustConfig;
@@ -66,6 +67,9 @@ pub struct ProjectConfig {
     /// Limits of a decision, by name, as text; `policy inspect` shows them.
     #[serde(default, deserialize_with = "texts")]
     pub budget: BTreeMap<String, String>,
+    /// Limits for reading models, by name, as text.
+    #[serde(default, deserialize_with = "texts")]
+    pub limits: BTreeMap<String, String>,
     /// The options of `serve`, which its flags override.
     #[serde(default)]
     pub serve: ServeConfig,
@@ -172,6 +176,15 @@ impl ProjectConfig {
         Err(Error::new(ErrorKind::Config, format!("`{double}` and `policies` exclude each other")).with_hint(
             "write `file` and `settings` of each policy into its part of `[[policies]]`, the leader first",
         ))
+    }
+
+    /// The limits for reading models: those of the file, and `given` ones, which override them. None if there are neither.
+    pub fn model_limits(&self, given: &BTreeMap<String, String>) -> Result<Option<ModelLimits>> {
+        let all = self.limits.iter().chain(given);
+        let limits = all
+            .clone()
+            .try_fold(ModelLimits::built_in(), |limits, (name, value)| limits.with(name, value))?;
+        Ok(all.clone().next().is_some().then_some(limits))
     }
 
     /// The policies that the file names, if it names any.

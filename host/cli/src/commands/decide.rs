@@ -1,7 +1,7 @@
 //! `promote` and `rollback`: send a request and report the transition.
 
 use std::future::ready;
-use std::path::Path;
+use std::path::PathBuf;
 use std::pin::pin;
 
 use futures_util::future::{Either, select};
@@ -27,7 +27,8 @@ pub async fn promote(
         return decide(registry.promote(target), &args.decision, printer).await;
     };
     // What is wrong with the arguments shows before anything is asked of the server.
-    let (files, question) = (args.measure.files(rows)?, args.measure.request(rows)?);
+    let rows = std::slice::from_ref(rows);
+    let (files, question) = (args.measure.files(rows, &settings.environment)?, args.measure.request(rows)?);
     let registry = connect(&args.decision, settings).await?;
     let request = measured(&registry, rows, files, &question, args, printer).await?;
     decide(request, &args.decision, printer).await
@@ -36,7 +37,7 @@ pub async fn promote(
 /// A request to promote the version that was measured, in comparison with the champion.
 async fn measured(
     registry: &ModelRegistry,
-    rows: &Path,
+    rows: &[PathBuf],
     files: RowFiles,
     question: &Request,
     args: &PromoteArgs,

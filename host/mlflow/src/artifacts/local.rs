@@ -118,9 +118,14 @@ impl ArtifactStore for LocalArtifacts {
         if self.root.exists() {
             return None;
         }
-        let general =
-            || "if the artifacts have moved, name their new root with `--artifact-root-map OLD=NEW`";
-        Some(moved::hint(&self.root, self.home.as_deref()).unwrap_or_else(|| general().to_owned()))
+        if let Some(hint) = moved::hint(&self.root, self.home.as_deref()) {
+            return Some(hint);
+        }
+        // Where the directories around it are there, only this root is gone.
+        if self.root.ancestors().skip(1).take(2).any(Path::exists) {
+            return None;
+        }
+        Some("if the artifacts have moved, name their new root with `--artifact-root-map OLD=NEW`".to_owned())
     }
 
     async fn list(&self, path: &str) -> Result<Vec<ArtifactInfo>> {

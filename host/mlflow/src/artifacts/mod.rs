@@ -22,7 +22,7 @@ use hydra_base::error::{Error, ErrorKind, Result};
 pub(crate) use local::LocalAccess;
 pub use local::LocalArtifacts;
 #[cfg(feature = "object-stores")]
-pub use object::ObjectArtifacts;
+pub use object::{ObjectArtifacts, ObjectFile, ObjectUpload, is_object_uri};
 pub use roots::ArtifactRoots;
 pub(crate) use roots::MovedArtifacts;
 pub use whole::read_whole;

@@ -94,6 +94,7 @@ impl ConfigReport {
         of.add("monitor", None, None, "");
         of.keys("set", "settings", &config.settings);
         of.keys("budget", "budget", &config.budget);
+        of.keys("model-limit", "limits", &config.limits);
         let aliases = (!config.managed_aliases.is_empty()).then(|| config.managed_aliases.join(", "));
         of.add("managed-aliases", None, aliases, "champion, archived, candidate");
         let quarantines = config.quarantine_on_rollback.then(|| "true".to_owned());

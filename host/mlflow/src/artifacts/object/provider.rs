@@ -9,7 +9,10 @@ use std::time::Duration;
 use object_store::aws::AmazonS3Builder;
 use object_store::azure::MicrosoftAzureBuilder;
 use object_store::gcp::{GoogleCloudStorageBuilder, GoogleConfigKey};
-use object_store::{Certificate, ClientOptions, RetryConfig};
+use object_store::http::HttpBuilder;
+use object_store::{Certificate, ClientOptions, ObjectStore, RetryConfig};
+use percent_encoding::percent_decode_str;
+use url::Url;
 
 use super::Bucket;
 use super::bounded::BoundedConnector;
@@ -55,6 +58,27 @@ pub(super) fn connect(uri: &str, environment: &Environment) -> Result<(Arc<dyn B
         other => return Err(malformed(&format!("unknown scheme `{other}`"))),
     };
     Ok((store, key.trim_matches('/').to_owned()))
+}
+
+/// A client of the web server of a file, and the path of the file.
+pub(super) fn connect_web(uri: &str, environment: &Environment) -> Result<(Arc<dyn ObjectStore>, String)> {
+    tls::install_provider();
+    let malformed = || {
+        Error::new(ErrorKind::Protocol, "the address is not that of a file").with_context("uri", redact(uri))
+    };
+    let mut url = Url::parse(uri).map_err(|error| malformed().with_source(error))?;
+    let path =
+        percent_decode_str(url.path()).decode_utf8().map_err(|error| malformed().with_source(error))?;
+    let key = path.trim_start_matches('/').to_owned();
+    url.set_path("");
+    // Only an address that the user wrote is contacted without TLS.
+    let mut client = client()?.with_allow_http(url.scheme() == "http");
+    for certificate in authorities(environment)? {
+        client = client.with_root_certificate(certificate);
+    }
+    let builder = HttpBuilder::new().with_url(url.as_str()).with_client_options(client);
+    let store = builder.with_retry(retries()).with_http_connector(BoundedConnector).build();
+    Ok((Arc::new(store.map_err(|error| malformed().with_source(error))?), key))
 }
 
 fn s3(bucket: &str, environment: &Environment) -> Result<Arc<dyn Bucket>> {
