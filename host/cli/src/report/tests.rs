@@ -89,6 +89,8 @@ fn entries_forge_no_lines() {
         policy: Some(PolicyIdentity { version: policy.clone(), name: policy, sha256: Sha256::of(b"") }),
         policy_document: None,
         activation_approvals: None,
+        signers: Vec::new(),
+        manifests: Vec::new(),
         panel: Vec::new(),
         panel_flaw: None,
         fuel: None,
