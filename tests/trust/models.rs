@@ -122,6 +122,12 @@ async fn what_is_not_signed_is_neither_loaded_nor_served() {
         assert_eq!(error_of(open.load_found(behind().await).await.map(drop)).kind(), kind);
         open.load_to_measure(&two.into()).await.expect("measured before it is signed");
     }
+    let diagnosed = project.run(["doctor"]);
+    assert!(
+        diagnosed.out.contains("untrusted-model") && diagnosed.out.contains("model sign 2"),
+        "{}",
+        diagnosed.out
+    );
     let predicted = project.run(["predict", "--version", "2", "rows.csv"]);
     assert!(predicted.code == 2, "{}", predicted.out);
     // The version that was served last is signed still.

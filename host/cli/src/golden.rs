@@ -135,6 +135,8 @@ fn entry() -> EntryReport {
         policy: None,
         policy_document: None,
         activation_approvals: None,
+        signers: Vec::new(),
+        manifests: Vec::new(),
         panel: Vec::<AnswerReport>::new(),
         panel_flaw: None,
         fuel: Some(1),

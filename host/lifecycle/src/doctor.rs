@@ -10,6 +10,7 @@ use crate::clock::{exceeds, in_words};
 use crate::evaluations::{self, Unusable};
 use crate::ledger::doctor::LedgerFinding;
 use crate::ledger::{Ledger, LedgerWriter};
+use crate::model_trust;
 use crate::unfinished::{Unfinished, end_abandoned, unfinished};
 use hydra_base::Timestamp;
 use hydra_base::error::{Error, ErrorKind, Result};
@@ -18,6 +19,7 @@ use hydra_mlflow::connect::Backend;
 use hydra_mlflow::entities::{Experiment, LifecycleStage, ModelVersion, RegisteredModel};
 use hydra_models::model_cache::ModelCache;
 use hydra_models::preflight::{self, Opened, Presence};
+use hydra_trust::TrustRules;
 
 /// A problem of the lifecycle.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -88,6 +90,15 @@ pub enum Finding {
         /// request.
         overridden: Option<u64>,
     },
+    /// The trust rules of this host do not accept the model behind `champion` or `archived`, so its readers refuse it.
+    UntrustedModel {
+        /// The alias.
+        alias: Alias,
+        /// The version.
+        version: Version,
+        /// The reason, for people.
+        why: String,
+    },
     /// A version behind an alias refers to an evaluation that is missing or is not the one that was recorded.
     UnusableEvaluation {
         /// The version.
@@ -133,6 +144,7 @@ impl Finding {
             Self::ArchivedChampion { .. } => "archived-champion",
             Self::DeletedRun { .. } => "deleted-run",
             Self::UnreadableModel { .. } => "unreadable-model",
+            Self::UntrustedModel { .. } => "untrusted-model",
             Self::UnusableEvaluation { .. } => "unusable-evaluation",
             Self::WrongClock { .. } => "wrong-clock",
             Self::UnfinishedRun { .. } => "unfinished-run",
@@ -173,6 +185,9 @@ impl Finding {
                 "restore the files from a backup; until then, `rollback --to` another former champion".into()
             }
             Self::UnreadableModel { .. } => "restore the files from a backup, or log the model again".into(),
+            Self::UntrustedModel { version, .. } => {
+                format!("find out who moved the alias; sign the model if it is right: `hydra-registry model sign {version} --key KEY`, or promote another version, or roll back").into()
+            }
             Self::UnusableEvaluation { dataset, .. } if DatasetName::new(dataset.clone()).is_err() => {
                 "delete the tag in MLflow: it does not name a dataset".into()
             }
@@ -223,6 +238,9 @@ impl fmt::Display for Finding {
                     None => Ok(()),
                 }
             }
+            Self::UntrustedModel { alias, version, why } => {
+                write!(f, "the trust rules for models do not accept version {version} (`{alias}`): {why}")
+            }
             Self::UnusableEvaluation { version, dataset, why } => {
                 write!(f, "cannot use the evaluation of version {version} on `{dataset}`: {why}")
             }
@@ -247,6 +265,8 @@ pub struct Doctor<'a> {
     pub cache: Option<&'a ModelCache>,
     /// How far the clock of this machine may be from the store's.
     pub clock_tolerance: Duration,
+    /// Who must have signed the models of champions.
+    pub model_trust: Option<&'a TrustRules>,
 }
 
 impl Doctor<'_> {
@@ -273,7 +293,7 @@ impl Doctor<'_> {
                 found => {
                     let found = found?;
                     findings.extend(self.deleted_run(alias, &found).await?);
-                    findings.extend(self.unreadable_model(alias, &found, ledger).await);
+                    findings.extend(self.unusable_model(alias, &found, ledger).await);
                     // One after the other, so that what many versions hold is not in memory at the same time.
                     if examined.insert(found.version) {
                         unusable.extend(Box::pin(evaluations::unusable(self.backend, &[found])).await);
@@ -334,14 +354,19 @@ impl Doctor<'_> {
         Ok(Some(Finding::DeletedRun { alias, version, run_id, purged }))
     }
 
-    async fn unreadable_model(
+    async fn unusable_model(
         &self,
         alias: &Alias,
         version: &ModelVersion,
         ledger: Option<&Ledger>,
     ) -> Option<Finding> {
         let why = match preflight::open(self.backend, self.cache, version, Presence::Read).await {
-            Ok(Opened::Loadable(_)) => return None,
+            Ok(Opened::Loadable(facts)) => {
+                let serves = [Alias::CHAMPION, Alias::ARCHIVED].contains(alias);
+                let rules = self.model_trust.filter(|_| serves)?;
+                let why = model_trust::check(rules, version, facts.sha256).err()?.message().to_owned();
+                return Some(Finding::UntrustedModel { alias: alias.clone(), version: version.version, why });
+            }
             Ok(Opened::Unloadable(why)) => why.to_string(),
             // The registry has answered, so this is about the model's files.
             Err(error) => error.to_string(),
@@ -388,8 +413,14 @@ mod tests {
         let backend = Backend::connect(&uri, None, &Default::default()).expect("a backend");
         let model = ModelName::new("m").expect("a name");
         let clock_tolerance = crate::clock::DEFAULT_TOLERANCE;
-        let doctor =
-            Doctor { backend: &backend, model: &model, experiment: None, cache: None, clock_tolerance };
+        let doctor = Doctor {
+            backend: &backend,
+            model: &model,
+            experiment: None,
+            cache: None,
+            clock_tolerance,
+            model_trust: None,
+        };
         let findings = doctor.diagnose(None).await.expect("a diagnosis");
         let [Finding::UnreadableModel { why, .. }] = findings.as_slice() else { panic!("{findings:?}") };
         assert!(why.contains("there is no MLmodel at mlflow-artifacts://***@127.0.0.1"), "{why}");

@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 
 use crate::ledger::active::PolicyDocument;
 use crate::ledger::standing::ActivePanel;
-use crate::ledger::{Ledger, Standing, names_active_policy};
+use crate::ledger::{Ledger, Standing, names_active_policy, policy_proofs};
 use crate::panel::{Panel, address};
 use crate::transition::Request;
 use hydra_base::Sha256;
@@ -99,7 +99,7 @@ pub async fn in_force(
     let document = PolicyDocument::of(&panel, active.approvals)?;
     let own = own_document(host, &panel, &document).await?;
     if let Some(own) = own.filter(|own| !own.decides_like(&document)) {
-        return Err(inactive(&registered.name, active, &own)?);
+        return Err(inactive(&registered.name, active, &document, &own)?);
     }
     Ok(InForce { panel, active: Some(active.sha256), is_set_aside: false })
 }
@@ -139,6 +139,7 @@ pub fn asked(panel: Panel, active: Option<&ActivePanel>) -> Result<InForce> {
 
 async fn loaded(host: &dyn HostPolicies, ledger: &Ledger, active: &ActivePanel) -> Result<Panel> {
     if let Some(panel) = host.remembered(active.sha256) {
+        policy_proofs::check_again(&panel)?;
         return Ok(panel);
     }
     let panel = Box::pin(ledger.load_active(active, &host.engine().await?)).await?;
@@ -185,16 +186,28 @@ async fn own_document(
     Ok(Some(own))
 }
 
-fn inactive(model: &ModelName, active: &ActivePanel, own: &PolicyDocument) -> Result<Error> {
+fn inactive(
+    model: &ModelName,
+    active: &ActivePanel,
+    document: &PolicyDocument,
+    own: &PolicyDocument,
+) -> Result<Error> {
+    let mut without_rules = own.clone();
+    without_rules.trust = None;
+    let what = if without_rules.decides_like(document) {
+        "other trust rules for policies"
+    } else {
+        "another policy, or other settings of it,"
+    };
     let own = own.sha256()?;
     Ok(Error::new(
         ErrorKind::InactivePolicy,
-        format!("this host is configured with another policy, or other settings of it, than the active one of {model}"),
+        format!("this host is configured with {what} than the active one of {model}"),
     )
     .with_context("active policy", active.sha256)
     .with_context("configured policy", own)
     .with_hint(
-        "remove the policy, its settings and limits from flags, environment and hydra.toml to decide by the active one, or make this one active with \
+        "remove the policy, its settings, limits and trust rules from flags, environment and hydra.toml to decide by the active one, or make this one active with \
          `hydra-registry policy activate`; `--override-policy --reason REASON` decides by this one, on record",
     ))
 }

@@ -242,6 +242,7 @@ fn proposal(
         panel: transition.panel.iter().map(Answer::in_brief).collect(),
         decision_sha256: None,
         signers: panel.recorded_signers(),
+        manifests: panel.recorded_manifests(),
     };
     let document = DecisionDocument::new(transition.panel.clone());
     let operation = match transition.operation {

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Deserializer};
 
 use crate::open::PolicySource;
-use crate::panel::{PanelOptions, PanelPolicy};
+use crate::panel::{PanelOptions, PanelPolicy, pinned_file};
 use hydra_base::error::{Error, ErrorKind, Result};
 use hydra_base::names::PolicyName;
 use hydra_base::{Sha256, regular_file};
@@ -165,8 +165,20 @@ impl ProjectConfig {
         Ok(config.resolved(&directory))
     }
 
-    /// Refuses settings that name the policies twice.
+    /// Refuses settings that name the policies twice, or two digests of one.
     fn check(&self) -> Result<()> {
+        let single = (self.policy.file.as_ref(), self.policy.sha256);
+        let several = self.policies.iter().map(|policy| (policy.file.as_ref(), policy.sha256));
+        for (file, sha256) in several.chain([single]) {
+            let pinned = file.and_then(|file| pinned_file(file).1);
+            if let (Some(file), Some(_), Some(_)) =
+                (file, pinned, sha256.filter(|sha256| pinned != Some(*sha256)))
+            {
+                return Err(Error::new(ErrorKind::Config, "a policy is named with two digests")
+                    .with_context("file", file.display())
+                    .with_hint("write the digest after the file, or as `sha256`"));
+            }
+        }
         let double = match (&self.policy.file, self.settings.is_empty()) {
             _ if self.policies.is_empty() => return Ok(()),
             (Some(_), _) => "policy",
@@ -189,18 +201,22 @@ impl ProjectConfig {
 
     /// The policies that the file names, if it names any.
     pub(crate) fn panel(&self) -> Option<PanelOptions> {
-        let file = |path: &PathBuf| PolicySource::from(path.clone());
+        let source = |file: &Option<PathBuf>, sha256: Option<Sha256>| match file {
+            Some(file) => {
+                let named = PanelPolicy::from_file(file);
+                PanelPolicy { sha256: sha256.or(named.sha256), ..named }
+            }
+            None => PanelPolicy { sha256, ..PanelPolicy::new(PolicySource::Embedded) },
+        };
         let policy = |config: &PolicyConfig| PanelPolicy {
             name: config.name.clone(),
-            source: config.file.as_ref().map_or(PolicySource::Embedded, file),
-            sha256: config.sha256,
             settings: config.settings.clone(),
             budget: config.budget.clone(),
+            ..source(&config.file, config.sha256)
         };
         let [first, others @ ..] = &self.policies[..] else {
-            let SinglePolicy { file: path, sha256, .. } = &self.policy;
-            let policy = PanelPolicy::new(file(path.as_ref()?));
-            return Some(PanelOptions::led_by(PanelPolicy { sha256: *sha256, ..policy }));
+            let SinglePolicy { file, sha256, .. } = &self.policy;
+            return file.is_some().then(|| PanelOptions::led_by(source(file, *sha256)));
         };
         let leads = (first.mode.unwrap_or(PanelRole::Leader), policy(first));
         let follow = others.iter().map(|config| (config.mode.unwrap_or(PanelRole::Gate), policy(config)));
@@ -423,6 +439,20 @@ mod tests {
         let config = read(trusted).expect("a configuration");
         assert_eq!(config.policy.trust.clone().expect("rules").all_of[0].pub_key, "k.pub");
         assert!(ProjectConfig { policy: SinglePolicy::default(), ..config }.check().is_ok());
+        for text in [
+            format!("policy = 'a.wasm@sha256:{digest}'"),
+            format!("policy = {{ file = 'a.wasm@sha256:{digest}', sha256 = '{digest}' }}"),
+            format!("[[policies]]\nfile = 'a.wasm@sha256:{digest}'"),
+        ] {
+            let config = read(&text).expect("a configuration");
+            config.check().expect("one digest");
+            let (_, named) = config.resolved(Path::new("/p")).panel().expect("a panel").policies.remove(0);
+            let PolicySource::File(file) = named.source else { panic!("{text}: {:?}", named.source) };
+            assert_eq!((file, named.sha256), ("/p/a.wasm".into(), digest.parse().ok()), "{text}");
+        }
+        let two = format!("policy = {{ file = 'a.wasm@sha256:{digest}', sha256 = '{}' }}", "cd".repeat(32));
+        let refused = read(&two).expect("a configuration").check().expect_err("two digests");
+        assert_eq!(refused.kind(), ErrorKind::Config);
         for (damaged, what) in [
             ("policy = { file = 'a.wasm', sha256 = 'AB' }", "SHA-256"),
             ("policy = { fil = 'a.wasm' }", "fil"),

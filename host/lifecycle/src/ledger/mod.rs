@@ -53,6 +53,7 @@ mod new_archive;
 mod numbering;
 mod policy_audit;
 mod policy_doctor;
+pub(crate) mod policy_proofs;
 mod remembered;
 mod repair;
 mod requarantine;

@@ -20,7 +20,13 @@ fn named(text: &str) -> PolicyName {
 }
 
 fn member(name: &str, role: PanelRole, policy: &Policy) -> Member {
-    Member { name: named(name), role, policy: policy.clone(), settings: BTreeMap::new(), signers: Vec::new() }
+    Member {
+        name: named(name),
+        role,
+        policy: policy.clone(),
+        settings: BTreeMap::new(),
+        origin: Origin::default(),
+    }
 }
 
 fn request() -> Input {

@@ -90,6 +90,7 @@ fn decision(mut record: Record, verdict: VerdictKind) -> Record {
         panel: Vec::new(),
         decision_sha256: None,
         signers: Vec::new(),
+        manifests: Vec::new(),
     });
     record
 }

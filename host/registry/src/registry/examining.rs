@@ -102,6 +102,7 @@ impl ModelRegistry {
             experiment,
             cache: self.cache(),
             clock_tolerance: self.inner.settings.clock_tolerance,
+            model_trust: self.model_trust(),
         }
     }
 
