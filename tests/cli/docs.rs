@@ -156,9 +156,7 @@ impl World {
         // Servers go on in the background, until the next one or the end of the page.
         let wait = "for i in $(seq 600); do curl -sfo /dev/null \"$url\" && exit 0; sleep 0.1; done; exit 1";
         let background = |start: &str, url: &str| {
-            format!(
-                "{END}\n{start} >server.log 2>&1 &\necho $! >.server\nurl={url}\n{wait}\n"
-            )
+            format!("{END}\n{start} >server.log 2>&1 &\necho $! >.server\nurl={url}\n{wait}\n")
         };
         let serve = background(
             &format!("{binary} \"$@\" --listen 127.0.0.1:{http}"),

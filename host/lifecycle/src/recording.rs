@@ -17,7 +17,7 @@ use crate::ledger::{
     Decide, DecideOutcome, Ledger, LedgerView, LedgerWriter, Proposal, ProposedDecision, Recorded,
 };
 use crate::model_facts::ModelChange;
-use crate::panel::{Answer, Member, Panel, PanelDecision};
+use crate::panel::{Answer, Member, Origin, Panel, PanelDecision};
 use crate::transition::{Request, RequestDecision, Transition, Transitions, announce, run_policy};
 use hydra_base::aliases::AliasMove;
 use hydra_base::blocking;
@@ -156,7 +156,7 @@ pub async fn deciding_panel(
     for Answer { name, mode: role, policy, settings, budget, .. } in document.policies {
         let policy = load(policy.sha256, &budget).await?;
         let settings = policy.descriptor().as_written(&settings);
-        members.push(Member { name, role, policy, settings, signers: Vec::new() });
+        members.push(Member { name, role, policy, settings, origin: Origin::default() });
     }
     Panel::new(members)
 }
