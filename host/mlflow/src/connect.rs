@@ -76,6 +76,12 @@ impl Backend {
         Self { artifacts: self.artifacts.with_environment(environment), ..self }
     }
 
+    /// Whether the artifacts of runs are those of a server.
+    #[must_use]
+    pub fn is_remote(&self) -> bool {
+        self.artifacts.is_remote()
+    }
+
     /// The same stores, with artifact roots that have moved.
     #[must_use]
     pub fn with_artifact_roots(self, roots: ArtifactRoots) -> Self {

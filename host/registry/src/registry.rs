@@ -293,8 +293,9 @@ impl ModelRegistry {
             Given::Candidate(candidate) => candidate.prepare().await?,
             Given::Prepared(prepared) => *prepared,
         };
-        if creates {
-            self.is_missing().await?;
+        // A local store refuses a name before anything is written; uploads to a server may be refused on the way.
+        if creates && self.is_missing().await? && !self.backend().is_remote() {
+            create_model(self.backend(), self.model()).await?;
         }
         let experiment = self.ensure_experiment().await?;
         let target = LogTarget::new(

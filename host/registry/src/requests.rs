@@ -46,8 +46,8 @@ impl<'a> LogRequest<'a> {
         }
     }
 
-    /// Creates the registered model if it does not exist. Everything but the registration is stored before, so that a failed upload
-    /// leaves no empty model.
+    /// Creates the registered model if it does not exist. On a server, everything but the registration is stored before, so that an
+    /// upload that is refused on the way leaves no empty model.
     pub fn create_missing(mut self) -> Self {
         self.creates = true;
         self

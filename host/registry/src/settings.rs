@@ -163,7 +163,7 @@ impl OpenOptions {
         let here = std::env::current_dir().map_err(|source| {
             Error::new(ErrorKind::Storage, "cannot determine the current directory").with_source(source)
         })?;
-        let configured = self.config.artifact_root_map.iter().map(|(old, new)| (old, new));
+        let configured = self.config.artifact_root_map.iter();
         let given = self.artifact_roots.iter().map(|(old, new)| (old, new));
         configured
             .chain(given)
