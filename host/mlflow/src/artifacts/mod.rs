@@ -3,6 +3,7 @@
 mod local;
 #[cfg(feature = "object-stores")]
 mod object;
+mod tree;
 mod whole;
 
 use std::collections::BTreeMap;
@@ -22,6 +23,7 @@ pub(crate) use local::LocalAccess;
 pub use local::LocalArtifacts;
 #[cfg(feature = "object-stores")]
 pub use object::ObjectArtifacts;
+pub use tree::{TreeLimits, download_tree};
 pub use whole::read_whole;
 
 /// A stream of an artifact's bytes.
