@@ -45,7 +45,7 @@ fn documents(project: &Project, words: &[&str], format: &str) -> Vec<String> {
 }
 
 /// A pair of keys by openssl.
-fn key(project: &Project) {
+pub fn key(project: &Project) {
     for words in [
         &["genpkey", "-algorithm", "ED25519", "-out", "release.key"][..],
         &["pkey", "-in", "release.key", "-pubout", "-out", "release.pub"],

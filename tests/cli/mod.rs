@@ -2,6 +2,7 @@
 
 mod activation;
 mod bad_input;
+mod copies;
 mod docs;
 mod foreign_text;
 mod interrupt;

@@ -34,6 +34,8 @@ pub enum ModelSource {
         /// The content of `MLmodel`.
         mlmodel: Map<String, Value>,
     },
+    /// A model directory as a store has it, [downloaded](crate::loading::download_directory) with its `MLmodel`.
+    Stored(PathBuf),
 }
 
 impl From<PathBuf> for ModelSource {
@@ -47,6 +49,9 @@ impl From<&Path> for ModelSource {
         Self::File(path.to_path_buf())
     }
 }
+
+/// The file in which MLflow's client notes the registered model and version that it downloaded: those of a copy are others.
+const REGISTERED_FILE: &str = "registered_model_meta";
 
 /// A validated LightGBM model in a local file.
 #[derive(Debug)]
@@ -88,7 +93,8 @@ impl ModelFile {
             ModelSource::File(path) => Self::from_file(&path),
             ModelSource::Text(text) => Self::copied(text.as_bytes()),
             ModelSource::Stdin => Self::copied(std::io::stdin().lock()),
-            ModelSource::Directory { path, mlmodel } => Self::of_directory(&path, mlmodel),
+            ModelSource::Directory { path, mlmodel } => Self::of_directory(&path, SavedMlModel::new(mlmodel)),
+            ModelSource::Stored(path) => Self::of_directory(&path, stored_mlmodel(&path)?),
         })
         .await
     }
@@ -116,9 +122,8 @@ impl ModelFile {
         self.saved.as_ref()
     }
 
-    fn of_directory(directory: &Path, mlmodel: Map<String, Value>) -> Result<Self> {
-        let mlmodel = SavedMlModel::new(mlmodel);
-        let flavor = MlModel::parse(&mlmodel.to_json(), &MlModelLimits::default())?.lightgbm;
+    fn of_directory(directory: &Path, mlmodel: SavedMlModel) -> Result<Self> {
+        let flavor = MlModel::parse(&mlmodel.to_bytes(), &MlModelLimits::default())?.lightgbm;
         let path = directory.join(&flavor.data);
         let limits = ModelLimits::default();
         let most = limits.file_bytes(&flavor.data);
@@ -137,7 +142,8 @@ impl ModelFile {
         Model::from_artifact(&flavor.data, &flavor.model_class, &bytes, &limits)?;
         let mut files = Vec::new();
         list_files(directory, "", &mut files)?;
-        files.retain(|(name, _)| *name != flavor.data && name != MLMODEL_FILE);
+        let is_replaced = |name: &str| [flavor.data.as_str(), MLMODEL_FILE, REGISTERED_FILE].contains(&name);
+        files.retain(|(name, _)| !is_replaced(name));
         Ok(Self {
             size: bytes.len() as u64,
             sha256: Sha256::of(&bytes),
@@ -196,6 +202,15 @@ impl ModelFile {
             saved: None,
         })
     }
+}
+
+/// The `MLmodel` of a directory.
+fn stored_mlmodel(directory: &Path) -> Result<SavedMlModel> {
+    let (path, limits) = (directory.join(MLMODEL_FILE), MlModelLimits::default());
+    let mut bytes = Vec::new();
+    let read = File::open(&path).and_then(|file| file.take(limits.bytes as u64 + 1).read_to_end(&mut bytes));
+    read.map_err(|source| unreadable(source).with_context("path", path.display()))?;
+    SavedMlModel::from_text(&bytes, &limits)
 }
 
 fn unreadable(source: std::io::Error) -> Error {

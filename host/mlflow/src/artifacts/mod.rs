@@ -4,6 +4,7 @@ mod local;
 #[cfg(feature = "object-stores")]
 mod object;
 mod roots;
+mod tree;
 mod whole;
 
 use std::collections::BTreeMap;
@@ -25,6 +26,7 @@ pub use local::LocalArtifacts;
 pub use object::{ObjectArtifacts, ObjectFile, ObjectUpload, is_object_uri};
 pub use roots::ArtifactRoots;
 pub(crate) use roots::MovedArtifacts;
+pub use tree::{TreeLimits, download_tree};
 pub use whole::read_whole;
 
 /// A stream of an artifact's bytes.

@@ -242,7 +242,8 @@ impl Logging<'_> {
 
     async fn register(&self, logged: Option<&LoggedModel>) -> Result<ModelVersion> {
         let (backend, model) = (self.target.backend, self.target.model.clone());
-        let tags = Tags::from([
+        let mut tags = self.prepared.candidate.version_tags.clone();
+        tags.extend([
             (SHA256_TAG.to_owned(), self.prepared.file.sha256.to_string()),
             (OPERATION_ID_TAG.to_owned(), self.operation.to_owned()),
         ]);
