@@ -479,6 +479,8 @@ class Entry(Report):
     quarantined: tuple[int, ...] = converted(tuple)
     #: The rules of the host that the request set aside.
     overrides: tuple[str, ...] = converted(tuple)
+    #: What changes for the users of the predictions: `output`, `classes`, `columns`.
+    model_change_kinds: tuple[str, ...] = converted(tuple)
     #: The evaluations that the host found.
     evaluations: tuple[dict[str, Any], ...] = converted(tuple)
     #: The aliases that it moves.

@@ -345,6 +345,10 @@ macro_rules! on_every_backend {
     };
 }
 
+// Below the macro, which it uses.
+mod approvals;
+mod disturbed;
+
 on_every_backend! {
     unsound_versions_are_not_promoted
     a_rollback_goes_to_no_unsound_version

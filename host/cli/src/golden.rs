@@ -126,6 +126,7 @@ fn entry() -> EntryReport {
         own: false,
         model_sha256: None,
         overrides: Vec::new(),
+        model_change_kinds: vec!["output".into(), "columns".into()],
         explanation: "auc is 0.91, the champion has 0.902: a gain of 0.008, 0.01 is required".into(),
         conclusion: None,
         actor: "アンナ 🦀".into(),

@@ -9,7 +9,7 @@ use std::time::Duration;
 use crate::clock::{exceeds, in_words};
 use crate::evaluations::{self, Unusable};
 use crate::ledger::doctor::LedgerFinding;
-use crate::ledger::{Ledger, LedgerWriter};
+use crate::ledger::{Former, Ledger, LedgerWriter, MODEL_TAG};
 use crate::model_trust;
 use crate::unfinished::{Unfinished, end_abandoned, unfinished};
 use hydra_base::Timestamp;
@@ -31,6 +31,13 @@ pub enum Finding {
     LostLedger {
         /// What is known about it, for people.
         why: String,
+    },
+    /// The model has no ledger by its tags, and a registered model is its ledger by the first entry.
+    UnlinkedLedger {
+        /// The registered model.
+        ledger: ModelName,
+        /// The other model that its tag names, if one does.
+        names: Option<String>,
     },
     /// The model cannot be examined, for example because a newer release wrote to its ledger.
     NotExamined {
@@ -137,6 +144,7 @@ impl Finding {
         match self {
             Self::Ledger(finding) => finding.code(),
             Self::LostLedger { .. } => "lost-ledger",
+            Self::UnlinkedLedger { .. } => "unlinked-ledger",
             Self::NotExamined { .. } => "not-examined",
             Self::DeletedExperiment { .. } => "deleted-experiment",
             Self::AliasSpelling { .. } => "alias-spelling",
@@ -159,6 +167,12 @@ impl Finding {
             Self::LostLedger { .. } => {
                 "restore that registered model from a backup of MLflow's database; if there is none, `doctor --fix` begins a new ledger, whose first entry names the lost one".into()
             }
+            Self::UnlinkedLedger { names: None, .. } => {
+                "run `doctor --fix`, or wait for the next promotion or rollback; each goes on with that ledger".into()
+            }
+            Self::UnlinkedLedger { ledger, names: Some(_) } => {
+                format!("if it should be in use, delete its tag `{MODEL_TAG}` in MLflow, and run `doctor --fix`; if not, the next decision begins another ledger, and `{ledger}` keeps its entries").into()
+            }
             Self::NotExamined { hint, .. } => {
                 hint.clone().map_or_else(|| "run `hydra-registry doctor` on this model".into(), Cow::Owned)
             }
@@ -170,7 +184,7 @@ impl Finding {
             }
             Self::Dangling { .. } => "promote another version, roll back, or delete the alias".into(),
             Self::ArchivedChampion { .. } => {
-                "`rollback --to` another former champion, or promote another version".into()
+                "run `hydra-registry rollback`, which returns to the version that was champion before, or promote another version".into()
             }
             Self::DeletedRun { purged: true, .. } => {
                 "policies decide without its metrics; to have them, log the model again and promote that version".into()
@@ -182,7 +196,7 @@ impl Finding {
                 "restore the files from a backup, promote another version, or roll back".into()
             }
             Self::UnreadableModel { alias, .. } if *alias == Alias::ARCHIVED => {
-                "restore the files from a backup; until then, `rollback --to` another former champion".into()
+                "restore the files from a backup; until then, `hydra-registry rollback --to VERSION` returns to another former champion".into()
             }
             Self::UnreadableModel { .. } => "restore the files from a backup, or log the model again".into(),
             Self::UntrustedModel { version, .. } => {
@@ -211,6 +225,18 @@ impl fmt::Display for Finding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Ledger(finding) => finding.fmt(f),
+            Self::UnlinkedLedger { ledger, names: None } => {
+                write!(
+                    f,
+                    "the registered model `{ledger}` is the ledger of this model by its first entry, and the tags of the model do not name it"
+                )
+            }
+            Self::UnlinkedLedger { ledger, names: Some(names) } => {
+                write!(
+                    f,
+                    "the model has no ledger; the registered model `{ledger}` is that of this model by its first entry, and of `{names}` by its tag"
+                )
+            }
             Self::LostLedger { why } | Self::NotExamined { why, .. } => f.write_str(why),
             Self::DeletedExperiment { id, name } => {
                 write!(f, "the experiment `{name}` ({id}), in which candidates are logged, is deleted")
@@ -277,6 +303,11 @@ impl Doctor<'_> {
             findings.extend(ledger.diagnose().await?.into_iter().map(Finding::Ledger));
         }
         let registered = self.backend.registry.registered_model(self.model).await?;
+        if ledger.is_none() {
+            let experiment = self.experiment.map(|experiment| &experiment.id);
+            let former = Former::of(self.backend, &registered, experiment).await?;
+            findings.extend(former.map(Finding::from));
+        }
         let deleted = self.experiment.filter(|found| found.lifecycle_stage == LifecycleStage::Deleted);
         findings.extend(deleted.map(|experiment| Finding::DeletedExperiment {
             id: experiment.id.clone(),

@@ -54,6 +54,8 @@ pub struct EntryReport {
     pub model_sha256: Option<String>,
     /// The rules of the host that the request set aside.
     pub overrides: Vec<String>,
+    /// What changes for the users of the predictions: `output`, `classes`, `columns`. `history show` says how.
+    pub model_change_kinds: Vec<String>,
     /// Why.
     pub explanation: String,
     /// What a person should conclude, if it is not plain.
@@ -131,6 +133,9 @@ impl EntryReport {
                 .and_then(|decided| decided.model_sha256.clone())
                 .or_else(|| entry.subject.as_ref()?.model_sha256.clone()),
             overrides: entry.overrides.iter().map(ToString::to_string).collect(),
+            model_change_kinds: decided
+                .map(|decided| decided.changes.iter().map(ToString::to_string).collect())
+                .unwrap_or_default(),
             conclusion: conclusion(entry),
             explanation: entry.explanation.clone(),
             actor: entry.actor.clone(),
@@ -182,6 +187,9 @@ impl EntryReport {
         }
         for rule in &self.overrides {
             let _ = writeln!(text, "       set aside: {rule}");
+        }
+        if !self.model_change_kinds.is_empty() {
+            let _ = writeln!(text, "       changes for users: {}", self.model_change_kinds.join(", "));
         }
         if self.own {
             let _ = writeln!(text, "       the approver also logged the version");

@@ -80,6 +80,7 @@ fn entries_forge_no_lines() {
         own: false,
         model_sha256: Some(policy.clone()),
         overrides: Vec::new(),
+        model_change_kinds: Vec::new(),
         explanation,
         conclusion: None,
         reason: Some(actor.clone()),

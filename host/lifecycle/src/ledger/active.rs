@@ -15,6 +15,7 @@ use crate::panel::{Member, Panel};
 use hydra_base::blocking;
 use hydra_base::error::{Error, ErrorKind, Result};
 use hydra_base::names::PolicyName;
+use hydra_base::text::shell_word;
 use hydra_base::{PolicyIdentity, Sha256};
 use hydra_policy::{Budget, PanelRole, Policy, PolicyEngine};
 
@@ -301,7 +302,7 @@ impl Ledger {
     }
 
     pub(super) fn way_out(&self) -> String {
-        let model = &self.model;
+        let model = shell_word(self.model.as_str());
         format!(
             "run `hydra-registry --model {model} policy activate FILE…` with the same files and settings, which stores them again; \
              `--override-policy --reason REASON` decides without it, on record"

@@ -12,6 +12,7 @@ use crate::ledger::{Ledger, LedgerWriter};
 use hydra_base::error::{Error, ErrorKind, Result};
 use hydra_base::failpoint::failpoint;
 use hydra_base::names::RunId;
+use hydra_base::text::shell_word;
 use hydra_base::{Sha256, json};
 use hydra_mlflow::artifacts::{ArtifactStore, read_whole};
 use hydra_mlflow::entities::Run;
@@ -101,12 +102,12 @@ impl Ledger {
     }
 
     fn archive_gone(&self) -> Error {
-        let model = &self.model;
+        let (model, word) = (&self.model, shell_word(self.model.as_str()));
         Error::new(ErrorKind::ArchiveGone, format!("the run with the archive of the ledger of `{model}` does not exist"))
             .with_context("run", &self.run_id)
             .with_hint(format!(
                 "if the tracking URI names another server than usual, correct it; if the run was purged, run \
-                 `hydra-registry --model {model} doctor --fix` to begin a new archive: the ledger keeps every entry"
+                 `hydra-registry --model {word} doctor --fix` to begin a new archive: the ledger keeps every entry"
             ))
     }
 

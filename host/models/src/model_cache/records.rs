@@ -45,6 +45,13 @@ pub(crate) struct Record {
     pub verdict: Verdict,
 }
 
+impl Record {
+    /// Whether the store has stamps of the files, so that a listing shows each change.
+    pub(crate) fn shows_each_change(&self) -> bool {
+        self.mlmodel.stamp.is_some() && self.model.stamp.is_some()
+    }
+}
+
 /// What a store says of a file without reading it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct FileState {

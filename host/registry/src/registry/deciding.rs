@@ -12,9 +12,12 @@ use hydra_base::Sha256;
 use hydra_base::error::{Error, ErrorKind, Result};
 use hydra_base::names::Alias;
 use hydra_lifecycle::clock::Moment;
+use hydra_lifecycle::doctor::Finding;
 use hydra_lifecycle::evidence::{Evidence, Target};
 use hydra_lifecycle::governing::{Configured, HostPolicies, InForce, asked, in_force};
-use hydra_lifecycle::ledger::{Ledger, LedgerView, LedgerWriter, Opened, WriterSettings, ledger_name};
+use hydra_lifecycle::ledger::{
+    Former, Ledger, LedgerView, LedgerWriter, Opened, WriterSettings, ledger_name,
+};
 use hydra_lifecycle::panel::Panel;
 use hydra_lifecycle::past::Past;
 use hydra_lifecycle::recording;
@@ -113,6 +116,9 @@ impl ModelRegistry {
             if let Some(expected) = &request.expected_head {
                 expected.ensure(None)?;
             }
+            if let Some(former) = Former::by_tags(self.backend(), &evidence.registered).await? {
+                tracing::warn!("{}; the policy decides without its history", Finding::from(former));
+            }
             let tolerance = self.inner.settings.clock_tolerance;
             let past = Past::none(Moment::of(self.backend(), tolerance, None)?);
             let in_force = match panel {
@@ -178,7 +184,7 @@ impl ModelRegistry {
         }
     }
 
-    async fn found_ledger(&self) -> Result<LedgerWriter> {
+    pub(super) async fn found_ledger(&self) -> Result<LedgerWriter> {
         // Before an experiment is made for it.
         ledger_name(self.model())?;
         let experiment = self.ensure_experiment().await?;

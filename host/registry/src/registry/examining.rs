@@ -9,7 +9,7 @@ use hydra_base::error::{ErrorKind, Result};
 use hydra_base::names::ModelName;
 use hydra_base::pattern::NamePattern;
 use hydra_lifecycle::doctor::{Doctor, Finding};
-use hydra_lifecycle::ledger::{Ledger, LedgerWriter, is_ledger};
+use hydra_lifecycle::ledger::{Former, Ledger, LedgerWriter, is_ledger};
 use hydra_lifecycle::status::ModelStatus;
 use hydra_mlflow::entities::{Experiment, ModelFilter};
 use hydra_mlflow::listing::Listing;
@@ -48,6 +48,9 @@ impl ModelRegistry {
                 )
             }
             (Some(ledger), _) => Some(self.writer(ledger).await?),
+            (None, None) if self.former_ledger().await?.is_some_and(|former| former.is_resumed()) => {
+                Some(self.found_ledger().await?)
+            }
             (None, None) => None,
         };
         let ledger = match ledger {
@@ -79,9 +82,9 @@ impl ModelRegistry {
     pub async fn statuses(&self, pattern: &NamePattern) -> Result<Vec<ModelStatus>> {
         let models = self.models(pattern).await?;
         let status = |model: ModelName| {
-            let backend = self.backend().clone();
+            let (backend, cache) = (self.backend().clone(), self.cache().cloned());
             async move {
-                match ModelStatus::of(&backend, &model).await {
+                match ModelStatus::of(&backend, &model, cache.as_ref()).await {
                     // The store does not answer, so the other models cannot be read either.
                     Err(error) if error.retryable() => Err(error),
                     // Deleted or renamed since the listing.
@@ -93,6 +96,13 @@ impl ModelRegistry {
         };
         let statuses = stream::iter(models).map(status).buffered(AT_ONCE);
         statuses.try_filter_map(|status| ready(Ok(status))).try_collect().await
+    }
+
+    /// What shows that a model without a ledger had one.
+    pub async fn former_ledger(&self) -> Result<Option<Former>> {
+        let registered = self.backend().registry.registered_model(self.model());
+        let (registered, experiment) = try_join(registered, self.existing_experiment()).await?;
+        Former::of(self.backend(), &registered, experiment.as_ref().map(|found| &found.id)).await
     }
 
     fn doctor<'a>(&'a self, experiment: Option<&'a Experiment>) -> Doctor<'a> {
