@@ -435,6 +435,8 @@ mod tests {
             let uri = format!("mlflow-artifacts://ann:hunter2@{authority}/1");
             vec![
                 ok(r#"{"registered_model":{"name":"m","aliases":[{"alias":"champion","version":"1"}]}}"#),
+                // No registered model is a ledger of this one.
+                ok(r#"{"registered_models":[]}"#),
                 ok(r#"{"model_version":{"version":"1"}}"#),
                 ok(&format!(r#"{{"artifact_uri":"{uri}"}}"#)),
                 ok("{}"),
