@@ -15,6 +15,20 @@ from . import _arguments
 from ._native import _spool
 from .exceptions import InvalidInput
 
+#: The name of the registered model if no other is given here, in `HYDRA_MODEL` or in `hydra.toml`.
+DEFAULT_MODEL = "hydra-baseline"
+
+
+class ExactName(str):
+    """The name of a registered model, also if it is that of the default."""
+
+    __slots__ = ()
+
+
+def is_given(model_name: str) -> bool:
+    """Whether a name is one that the caller chose."""
+    return isinstance(model_name, ExactName) or model_name != DEFAULT_MODEL
+
 
 def seconds(span: timedelta | None) -> float | None:
     """A span of time in seconds."""

@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from typing import Any, TypeAlias
 
 from . import _arguments, _calls, _candidates
+from ._calls import DEFAULT_MODEL
 from ._native import Champion, Registry
 from ._process import command
 from .exceptions import Held, MissingError, NoArchived, Rejected, Staged
@@ -33,16 +34,7 @@ __all__ = ["DEFAULT_MODEL", "ModelRegistry"]
 
 StrPath: TypeAlias = "str | os.PathLike[str]"
 
-#: The name of the registered model if no other is given here, in `HYDRA_MODEL` or in `hydra.toml`.
-DEFAULT_MODEL = "hydra-baseline"
-
 _PAGE = 500
-
-
-class ExactName(str):
-    """The name of a registered model, also if it is that of the default."""
-
-    __slots__ = ()
 
 
 class ModelRegistry:
@@ -92,7 +84,7 @@ class ModelRegistry:
                     "environment": _arguments.environment(),
                     "tracking_uri": None if tracking_uri is None else str(tracking_uri),
                     "registry_uri": None if registry_uri is None else str(registry_uri),
-                    "model": _arguments.text("model_name", model_name) if _is_given(model_name) else None,
+                    "model": _arguments.text("model_name", model_name) if _calls.is_given(model_name) else None,
                     "actor": _arguments.text("actor", actor),
                     "policies": [_calls.policy(one) for one in policies],
                     "settings": {key: _calls.setting(value) for key, value in (settings or {}).items()},
@@ -417,7 +409,3 @@ class ModelRegistry:
         absent = {"policy": None, "activation_approvals": None, "expires_seconds": None, "dry_run": False}
         call = {**absent, "reason": _arguments.text("reason", reason), **given}
         return PolicyStatement.from_json(self._call(name, call))
-
-
-def _is_given(model_name: str) -> bool:
-    return isinstance(model_name, ExactName) or model_name != DEFAULT_MODEL
