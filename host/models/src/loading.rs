@@ -181,8 +181,8 @@ pub async fn download_directory(
     let path = to.join(&data);
     let sha256 = blocking(move || {
         let mut hasher = Hasher::default();
-        let hashed = std::fs::File::open(&path).and_then(|mut file| std::io::copy(&mut file, &mut hasher));
-        hashed.map_err(|source| {
+        let outcome = std::fs::File::open(&path).and_then(|mut file| std::io::copy(&mut file, &mut hasher));
+        outcome.map_err(|source| {
             Error::new(ErrorKind::ArtifactNotFound, "the model file that `MLmodel` names is not there")
                 .with_context("path", &data)
                 .with_source(source)
