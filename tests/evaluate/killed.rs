@@ -40,7 +40,7 @@ async fn a_run_that_was_only_created_ends_as_failed_by_the_next_command() {
         left().await;
         let doctor = scene.project.run(["doctor"]);
         assert_eq!(doctor.code, 1, "{}", doctor.out);
-        assert!(doctor.out.contains("`doctor --fix` ends it as FAILED"), "{}", doctor.out);
+        assert!(doctor.out.contains("`hydra-registry doctor --fix` ends it as FAILED"), "{}", doctor.out);
         let fixed = scene.project.json(["doctor", "--fix"]);
         assert_eq!(fixed["fixed"][0]["code"], "unfinished-run", "{fixed}");
         assert_eq!(scene.runs().await, [RunStatus::Failed], "{}", scene.uri);

@@ -284,7 +284,9 @@ async fn search(
     let forgotten = unlinked(backend, registered).await?;
     if let Some(found) = forgotten.into_iter().find(|found| found.identity.id == identity.id) {
         let page = read_page(backend, &found.ledger, None, PAGE).await?;
-        return Ok(Place { name: found.ledger, identity, page, renamed: true });
+        if holds(&page, &identity.id) {
+            return Ok(Place { name: found.ledger, identity, page, renamed: true });
+        }
     }
     let other = registered.tags.get(NAME_TAG).map(|name| ModelName::new(name.clone())).transpose()?;
     for name in [usual].into_iter().chain(&other) {
