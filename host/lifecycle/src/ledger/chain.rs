@@ -291,6 +291,7 @@ impl Window {
     }
 
     /// The champion before the newest move of `champion`, of the valid entries from `head` down.
+    #[must_use]
     pub fn former_champion(&self, head: Number) -> Option<Version> {
         let moved = self.valid_from(head).find(|record| record.moves_champion())?;
         moved.entry.before.get(&Alias::CHAMPION)

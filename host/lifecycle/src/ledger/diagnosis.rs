@@ -66,9 +66,12 @@ impl Ledger {
                 let former = snapshot.window.former_champion(head.number)?;
                 champion.is_none().then(|| (former, !there(&former)))
             });
-            findings.extend(lost.map(|(version, is_deleted)| match is_deleted {
-                true => LedgerFinding::DeletedChampion { version },
-                false => LedgerFinding::RemovedChampion { version },
+            findings.extend(lost.map(|(version, is_deleted)| {
+                if is_deleted {
+                    LedgerFinding::DeletedChampion { version }
+                } else {
+                    LedgerFinding::RemovedChampion { version }
+                }
             }));
         }
         findings
