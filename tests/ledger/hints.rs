@@ -23,12 +23,22 @@ struct Scene {
     own: Uploaded,
 }
 
+/// The hint of a refusal of that kind.
+fn hint_of(refused: &Outcome, kind: &str) -> String {
+    assert!(refused.code != 0 && refused.err.contains(&format!("\"{kind}\"")), "{kind}: {}", refused.err);
+    let line = refused.err.lines().find(|line| line.contains("hydra-registry/error/1"));
+    let error: Value = serde_json::from_str(line.unwrap_or(&refused.err)).expect("an error");
+    let hint = error["hint"].as_str().unwrap_or_else(|| panic!("{kind} without a hint: {error}"));
+    hint.to_owned()
+}
+
 impl Scene {
     async fn new(is_server: bool) -> Self {
         let backend = if is_server { Backend::rest() } else { Backend::sqlite() };
-        let uri = match is_server {
-            true => Server::shared(NEWEST).url.clone(),
-            false => backend.options("m").resolved_tracking_uri().expect("a URI").expose().to_owned(),
+        let uri = if is_server {
+            Server::shared(NEWEST).url.clone()
+        } else {
+            backend.options("m").resolved_tracking_uri().expect("a URI").expose().to_owned()
         };
         let registry = registry(&backend, &fresh_name("a hint")).await;
         for number in [1, 2] {
@@ -88,18 +98,9 @@ impl Scene {
         shell.output().expect("a shell").into()
     }
 
-    /// The hint of a refusal of that kind.
-    fn hint_of(&self, refused: &Outcome, kind: &str) -> String {
-        assert!(refused.code != 0 && refused.err.contains(&format!("\"{kind}\"")), "{kind}: {}", refused.err);
-        let line = refused.err.lines().find(|line| line.contains("hydra-registry/error/1"));
-        let error: Value = serde_json::from_str(line.unwrap_or(&refused.err)).expect("an error");
-        let hint = error["hint"].as_str().unwrap_or_else(|| panic!("{kind} without a hint: {error}"));
-        hint.to_owned()
-    }
-
     /// Types every command of the hint, one after the other; returns them.
     fn follow(&self, refused: &Outcome, kind: &str) -> Vec<String> {
-        let hint = self.hint_of(refused, kind);
+        let hint = hint_of(refused, kind);
         let commands = commands_in(&hint);
         assert!(!commands.is_empty(), "{kind}: {hint}");
         for command in &commands {
@@ -139,7 +140,7 @@ async fn of_models_and_quarantines(is_server: bool) {
     scene.lose_files();
     let typed = scene.follow(&scene.run(&["rollback"]), "Unloadable");
     assert!(typed.len() == 2 && typed[0].ends_with("rollback --to 2"), "{typed:?}");
-    scene.hint_of(&scene.run(&["approve", "6"]), "Unloadable");
+    hint_of(&scene.run(&["approve", "6"]), "Unloadable");
 
     let scene = Scene::new(is_server).await;
     for refused in [&["promote", "3"], &["nominate", "3"]] {
@@ -187,12 +188,12 @@ async fn of_the_life_of_a_registry(is_server: bool) {
     let scene = Scene::new(is_server).await;
     let (old, new) = (scene.model().to_owned(), fresh_name("renamed, too"));
     let own = ledger(&scene.registry).await.name().to_string();
-    let hint = scene.hint_of(&scene.run_on(&own, &["promote", "3"]), "LedgerIdentity");
+    let hint = hint_of(&scene.run_on(&own, &["promote", "3"]), "LedgerIdentity");
     let option = hint.split('`').nth(1).expect("an option");
     let typed = scene.type_in(&format!("hydra-registry --tracking-uri '{}' {option} history", scene.uri));
     assert_eq!(typed.code, 0, "{}", typed.err);
     scene.ask(&["rename-model", &old, &new]);
-    let hint = scene.hint_of(&scene.run(&["promote", "3"]), "ModelNotFound");
+    let hint = hint_of(&scene.run(&["promote", "3"]), "ModelNotFound");
     let option = hint.split('`').nth(1).expect("an option");
     let typed = scene.type_in(&format!("hydra-registry --tracking-uri '{}' {option} promote 3", scene.uri));
     assert_eq!(typed.code, 0, "{}", typed.err);
@@ -200,9 +201,10 @@ async fn of_the_life_of_a_registry(is_server: bool) {
     // The archive was purged.
     let scene = Scene::new(is_server).await;
     let run = ledger(&scene.registry).await.run_id().to_string();
-    let database = match is_server {
-        true => format!("sqlite:///{}", Server::shared(NEWEST).home.join("mlflow.db").display()),
-        false => scene.uri.clone(),
+    let database = if is_server {
+        format!("sqlite:///{}", Server::shared(NEWEST).home.join("mlflow.db").display())
+    } else {
+        scene.uri.clone()
     };
     scene.ask(&["purge-run", &run, &database]);
     scene.follow(&scene.run(&["rollback"]), "ArchiveGone");

@@ -1,6 +1,7 @@
 //! Several inputs: files, patterns, directories, and values in the names of directories.
 
 use std::fs;
+use std::path::Path;
 
 use super::{before_summary, champion, model, rows};
 use crate::support::binary::Project;
@@ -25,7 +26,7 @@ fn write(project: &Project, path: &str, [from, to]: [usize; 2], without: &[&str]
         let pair = |column: &usize| format!("\"{}\":{}", header[*column], value(cells[*column]));
         format!("{{{}}}\n", kept.iter().map(pair).collect::<Vec<_>>().join(","))
     };
-    let is_json = path.ends_with(".jsonl");
+    let is_json = Path::new(path).extension().is_some_and(|ending| ending == "jsonl");
     let mut text = if is_json { String::new() } else { csv(&header) };
     text.extend(lines.skip(from).map(|cells| if is_json { json(&cells) } else { csv(&cells) }));
     let path = project.path().join(path);

@@ -175,7 +175,9 @@ async fn raced(backend: &Backend, uri: &str, operations: usize) {
             thread::spawn(move || work(&project, writer, operations))
         })
         .collect();
-    writers.into_iter().for_each(|writer| writer.join().expect("no panic"));
+    for writer in writers {
+        writer.join().expect("no panic");
+    }
     let history = assert_sound(&registry).await;
     let champions: Vec<u64> =
         history.iter().filter_map(|(record, _)| record.entry.crowned()).map(Version::get).collect();

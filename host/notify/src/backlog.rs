@@ -55,7 +55,7 @@ pub(crate) async fn above(
         let number = step.number();
         match step {
             Step::Valid { fate: Fate::Pending, .. } | Step::Newer { bridged: false, .. } => {
-                found.told.clear()
+                found.told.clear();
             }
             Step::Valid { record, fate } => {
                 found.told.push(Told { number, events: Event::of(model, &record, fate) });

@@ -22,10 +22,10 @@ async fn the_next_command_finishes(backend: impl Fn() -> (Backend, String), kill
     for (command, failpoint, committed) in kills {
         let (backend, uri) = backend();
         let (world, plain) = World::new(backend, "kill").await;
-        let lax = if command != &ACTIVATE {
-            world.host(LAX).await.activate_policy().await.expect("an activation").sha256
-        } else {
+        let lax = if *command == ACTIVATE {
             None
+        } else {
+            world.host(LAX).await.activate_policy().await.expect("an activation").sha256
         };
         let strict = world.host(STRICT).await.policy_digest().await.expect("a digest");
         let project = Project::new(Some(&uri), &world.model);

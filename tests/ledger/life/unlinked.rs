@@ -14,7 +14,7 @@ const NAMING: [&str; 3] = ["hydra.ledger.id", "hydra.ledger.run", "hydra.ledger.
 const LEFT: &str = "hydra.experiments";
 
 /// Renames the ledger and removes tags of both.
-async fn hide(shared: &Shared, registry: &ModelRegistry, of_model: &[&str], of_ledger: &[&str]) -> String {
+fn hide(shared: &Shared, registry: &ModelRegistry, of_model: &[&str], of_ledger: &[&str]) -> String {
     let (usual, new) = (ledger_name(registry.model()).expect("a name"), fresh_name("hidden"));
     shared.ask(&["rename-model", usual.as_str(), &new]);
     for (model, tags) in [(registry.model().as_str(), of_model), (new.as_str(), of_ledger)] {
@@ -39,7 +39,7 @@ async fn a_hidden_ledger_is_found(shared: &Shared) {
     for (of_model, of_ledger) in [(&NAMING[..], &own[..0]), (&NAMING[..], &own[..]), (&all[..], &own[..])] {
         let registry = shared.promoted().await;
         let id = ledger(&registry).await.id().to_owned();
-        let hidden = hide(shared, &registry, of_model, of_ledger).await;
+        let hidden = hide(shared, &registry, of_model, of_ledger);
         let found = diagnose(&registry).await;
         assert_eq!(found.iter().map(Finding::code).collect::<Vec<_>>(), ["unlinked-ledger"], "{of_model:?}");
         assert!(found[0].to_string().contains(&hidden), "{}", found[0]);
@@ -69,7 +69,7 @@ on!(
 async fn a_ledger_without_tags_is_found(shared: &Shared) {
     let registry = shared.promoted().await;
     let id = ledger(&registry).await.id().to_owned();
-    hide(shared, &registry, &[], &["hydra.ledger.id", "hydra.ledger.model"]).await;
+    hide(shared, &registry, &[], &["hydra.ledger.id", "hydra.ledger.model"]);
     assert_eq!(findings(&registry).await, ["renamed-ledger"]);
     registry.promote_to_champion(version(3)).await.expect("a promotion");
     assert_eq!(ledger(&registry).await.id(), id);
@@ -137,7 +137,7 @@ async fn what_was_set_aside_is_left_alone(shared: &Shared) {
     let (first, tag) = (ledger(&registry).await, hydra_base::testing::key("hydra.ledger.model"));
     let stores = &registry.backend().registry;
     stores.set_registered_model_tag(first.name(), &tag, "former").await.expect("a tag");
-    hide(shared, &registry, &NAMING, &[]).await;
+    hide(shared, &registry, &NAMING, &[]);
     let found = diagnose(&registry).await;
     let [unlinked] = found.as_slice() else { panic!("{found:?}") };
     assert_eq!(unlinked.code(), "unlinked-ledger");

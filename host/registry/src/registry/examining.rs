@@ -37,6 +37,11 @@ impl ModelRegistry {
     /// without the ledger, bridges damage in it, begins a new archive or a new ledger where the former was purged, ends runs
     /// that were left behind.
     pub async fn repair(&self) -> Result<()> {
+        // The future is large, and callers keep it in theirs.
+        Box::pin(self.repair_all()).await
+    }
+
+    async fn repair_all(&self) -> Result<()> {
         let (ledger, experiment) = try_join(self.ledger_or_loss(), self.existing_experiment()).await?;
         let ledger = match ledger {
             (None, Some(_)) => {
