@@ -4,11 +4,12 @@ use std::path::Path;
 use std::process::Command;
 use std::{env, fs};
 
+// Cargo also sets these variables for the programs that it runs, so their names are not ones that hydra-registry reads.
 fn main() {
     println!("cargo:rerun-if-changed=build.rs");
     println!("cargo:rerun-if-env-changed=HYDRA_COMMIT");
-    println!("cargo:rustc-env=HYDRA_COMMIT={}", commit().unwrap_or_else(|| "unknown".to_owned()));
-    println!("cargo:rustc-env=HYDRA_ENGINE_VERSION={}", engine().unwrap_or_default());
+    println!("cargo:rustc-env=BUILD_COMMIT={}", commit().unwrap_or_else(|| "unknown".to_owned()));
+    println!("cargo:rustc-env=BUILD_ENGINE={}", engine().unwrap_or_default());
 }
 
 /// The commit: the one that the environment names, or that of the checkout. Development builds do not look, because they would

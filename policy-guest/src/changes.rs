@@ -54,15 +54,26 @@ fn facts(version: &ModelVersion) -> Option<&ModelFacts> {
 }
 
 fn output(target: &ModelFacts, champion: &ModelFacts) -> Option<String> {
-    (target.output != champion.output)
-        .then(|| format!("predict answers {} instead of {}", answer(target.output), answer(champion.output)))
+    if target.output != champion.output {
+        let answers = [target, champion].map(|facts| answer(facts.output));
+        return Some(format!("predict answers {} instead of {}", answers[0], answers[1]));
+    }
+    outputs(target, champion).filter(|_| !are_classes(target, champion))
 }
 
 fn classes(target: &ModelFacts, champion: &ModelFacts) -> Option<String> {
-    first_difference("class", &target.classes, &champion.classes).or_else(|| {
-        (target.outputs != champion.outputs)
-            .then(|| format!("{} outputs instead of {}", target.outputs, champion.outputs))
-    })
+    let labels = first_difference("class", &target.classes, &champion.classes);
+    labels.or_else(|| outputs(target, champion).filter(|_| are_classes(target, champion)))
+}
+
+fn outputs(target: &ModelFacts, champion: &ModelFacts) -> Option<String> {
+    (target.outputs != champion.outputs)
+        .then(|| format!("{} outputs instead of {}", target.outputs, champion.outputs))
+}
+
+/// Whether the outputs of one of the models are those of classes.
+fn are_classes(target: &ModelFacts, champion: &ModelFacts) -> bool {
+    [target, champion].iter().any(|facts| matches!(facts.output, OutputKind::Probability | OutputKind::Label))
 }
 
 fn columns(target: &ModelFacts, champion: &ModelFacts) -> Option<String> {

@@ -25,7 +25,8 @@ def registry(
     import mlflow
     from mlflow.tracking import is_tracking_uri_set
 
-    from .registry import ExactName, ModelRegistry
+    from ._calls import ExactName
+    from .registry import ModelRegistry
 
     versions = bare(registry_uri or mlflow.get_registry_uri())
     current = mlflow.get_tracking_uri()

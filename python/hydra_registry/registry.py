@@ -5,17 +5,15 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import sys
-import tempfile
-from collections.abc import Iterable, Iterator, Mapping, Sequence, Sized
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
-from pathlib import Path
 from typing import Any, TypeAlias
 
-from . import _arguments, _candidates
-from ._native import Champion, Registry, _spool
+from . import _arguments, _calls, _candidates
+from ._calls import DEFAULT_MODEL
+from ._native import Champion, Registry
 from ._process import command
-from .exceptions import Held, InvalidInput, MissingError, NoArchived, Rejected, Staged
+from .exceptions import Held, MissingError, NoArchived, Rejected, Staged
 from .reports import (
     ActivePolicy,
     Candidate,
@@ -36,16 +34,7 @@ __all__ = ["DEFAULT_MODEL", "ModelRegistry"]
 
 StrPath: TypeAlias = "str | os.PathLike[str]"
 
-#: The name of the registered model if no other is given here, in `HYDRA_MODEL` or in `hydra.toml`.
-DEFAULT_MODEL = "hydra-baseline"
-
 _PAGE = 500
-
-
-class ExactName(str):
-    """The name of a registered model, also if it is that of the default."""
-
-    __slots__ = ()
 
 
 class ModelRegistry:
@@ -95,10 +84,10 @@ class ModelRegistry:
                     "environment": _arguments.environment(),
                     "tracking_uri": None if tracking_uri is None else str(tracking_uri),
                     "registry_uri": None if registry_uri is None else str(registry_uri),
-                    "model": _arguments.text("model_name", model_name) if _is_given(model_name) else None,
+                    "model": _arguments.text("model_name", model_name) if _calls.is_given(model_name) else None,
                     "actor": _arguments.text("actor", actor),
-                    "policies": [_policy(one) for one in policies],
-                    "settings": {key: _setting(value) for key, value in (settings or {}).items()},
+                    "policies": [_calls.policy(one) for one in policies],
+                    "settings": {key: _calls.setting(value) for key, value in (settings or {}).items()},
                     "compiler": command("compiler_main"),
                 }
             )
@@ -130,7 +119,7 @@ class ModelRegistry:
                     "source": source,
                     "metrics": _arguments.metrics(metrics),
                     "config": _arguments.config(config),
-                    "tags": {**_source_tags(), **_arguments.tags(tags)},
+                    "tags": {**_calls.source_tags(), **_arguments.tags(tags)},
                     "run_name": _arguments.text("run_name", run_name),
                 },
             )
@@ -222,8 +211,8 @@ class ModelRegistry:
         with contextlib.ExitStack() as stack:
             measure = None
             if evaluate is not None:
-                measure = stack.enter_context(_measure(evaluate, label, dataset=dataset))
-            call = {**_request(version, reason, dry_run, override_policy), "measure": measure}
+                measure = stack.enter_context(_calls.measured(evaluate, label, dataset=dataset))
+            call = {**_calls.decision(version, reason, dry_run, override_policy), "measure": measure}
             return self._decide("promote", call)
 
     def roll_back(
@@ -240,7 +229,7 @@ class ModelRegistry:
         With `quarantine`, the version that stops being champion cannot become champion again until it is released. The rest is
         as in `promote`. Raises `NoArchived`, `Rejected`, `Held`.
         """
-        call = {**_request(version, reason, dry_run, override_policy), "quarantine": bool(quarantine)}
+        call = {**_calls.decision(version, reason, dry_run, override_policy), "quarantine": bool(quarantine)}
         try:
             return self._decide("rollback", call)
         except MissingError as error:
@@ -276,7 +265,7 @@ class ModelRegistry:
 
         Raises `DataError` for rows that do not fit, `UsageError` for metrics that the models do not have.
         """
-        with _measure(rows, label, metrics, weight, group, segments, dataset) as measure:
+        with _calls.measured(rows, label, metrics, weight, group, segments, dataset) as measure:
             selected = [_arguments.selector(one) for one in _arguments.several(versions)]
             call = {"measure": measure, "versions": selected, "record": bool(record)}
             return Evaluation.from_json(self._call("evaluate", call))
@@ -339,7 +328,7 @@ class ModelRegistry:
             "approve_policy",
             policy=None if deactivation else digest,
             reason=reason,
-            expires_seconds=_seconds(expires),
+            expires_seconds=_calls.seconds(expires),
         )
 
     def active_policy(self) -> ActivePolicy:
@@ -412,7 +401,7 @@ class ModelRegistry:
         call = {
             "version": _arguments.version(version),
             "reason": _arguments.text("reason", reason),
-            "expires_seconds": _seconds(expires),
+            "expires_seconds": _calls.seconds(expires),
         }
         return Statement.from_json(self._call(name, call))
 
@@ -420,81 +409,3 @@ class ModelRegistry:
         absent = {"policy": None, "activation_approvals": None, "expires_seconds": None, "dry_run": False}
         call = {**absent, "reason": _arguments.text("reason", reason), **given}
         return PolicyStatement.from_json(self._call(name, call))
-
-
-def _seconds(span: timedelta | None) -> float | None:
-    if not (span is None or isinstance(span, timedelta)):
-        raise _arguments.usage(f"not a span of time: `{span!r}`", "pass a positive `timedelta`")
-    return None if span is None else span.total_seconds()
-
-
-@contextlib.contextmanager
-def _measure(
-    rows: Any,
-    label: str | None,
-    metrics: Sequence[str] | None = None,
-    weight: str | None = None,
-    group: str | None = None,
-    segments: Sequence[str] = (),
-    dataset: str | None = None,
-) -> Iterator[dict[str, Any]]:
-    """What to measure, with the rows in a file."""
-    if label is None:
-        raise _arguments.usage("the rows have no label", "name the column of the labels with the argument `label`")
-    measure = {
-        "label": _arguments.text("label", label),
-        "weight": _arguments.text("weight", weight),
-        "group": _arguments.text("group", group),
-        "segments": _arguments.texts("segments", segments),
-        "metrics": None if metrics is None else _arguments.texts("metrics", metrics),
-        "dataset": _arguments.text("dataset", dataset),
-    }
-    if isinstance(rows, (str, os.PathLike)):
-        yield {**measure, "rows": os.path.abspath(rows), "in_memory": False}
-        return
-    if not hasattr(rows, "__arrow_c_stream__"):
-        raise _arguments.usage(
-            f"the rows are not a table: `{type(rows).__name__}`",
-            "pass a path, or a polars, pyarrow or pandas table",
-        )
-    if isinstance(rows, Sized) and len(rows) == 0:
-        raise InvalidInput("the rows are empty", kind="invalid-data", category="data", hint="pass at least one row")
-    from ._frames import typed
-
-    with tempfile.TemporaryDirectory(prefix="hydra-registry-") as home:
-        path = Path(home, "rows.arrow")
-        _spool(typed(rows), path)
-        yield {**measure, "rows": str(path), "in_memory": True}
-
-
-def _request(version: int | None, reason: str | None, dry_run: bool, override_policy: bool) -> dict[str, Any]:
-    """What promotions and rollbacks have in common."""
-    return {
-        "version": None if version is None else _arguments.version(version),
-        "reason": _arguments.text("reason", reason),
-        "dry_run": bool(dry_run),
-        "override_policy": bool(override_policy),
-    }
-
-
-def _policy(policy: StrPath) -> dict[str, str]:
-    if isinstance(policy, str):
-        return {"argument": policy}
-    return {"file": os.fspath(policy)}
-
-
-def _setting(value: object) -> str:
-    if isinstance(value, (list, tuple)):
-        return ",".join(map(_setting, value))
-    return str(value).lower() if isinstance(value, bool) else str(value)
-
-
-def _is_given(model_name: str) -> bool:
-    return isinstance(model_name, ExactName) or model_name != DEFAULT_MODEL
-
-
-def _source_tags() -> dict[str, str]:
-    """Where the run comes from, as MLflow's client says it for a script."""
-    main = sys.modules.get("__main__")
-    source = getattr(main, "__file__", None) or "".join(sys.argv[:1]) or sys.executable
-    return {"mlflow.source.name": source, "mlflow.source.type": "LOCAL"}

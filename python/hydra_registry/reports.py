@@ -167,6 +167,10 @@ class Transition(Report):
     #: The digest of the policy that is active for the model; `None` if none is. It decided, unless `overrides` has
     #: `inactive-policy`.
     active_policy: str | None
+    #: The ids of the keys that signed the policies of a decision or an activation, by the trust rules; at most 4.
+    signers: tuple[str, ...] = converted(tuple)
+    #: The SHA-256 of the manifests of the artifacts in registries that these policies came from; at most 4.
+    manifests: tuple[str, ...] = converted(tuple)
     #: The versions that it puts in quarantine.
     quarantined: tuple[int, ...] = converted(tuple)
     #: The rules of the host that the request set aside.
@@ -475,6 +479,8 @@ class Entry(Report):
     quarantined: tuple[int, ...] = converted(tuple)
     #: The rules of the host that the request set aside.
     overrides: tuple[str, ...] = converted(tuple)
+    #: What changes for the users of the predictions: `output`, `classes`, `columns`.
+    model_change_kinds: tuple[str, ...] = converted(tuple)
     #: The evaluations that the host found.
     evaluations: tuple[dict[str, Any], ...] = converted(tuple)
     #: The aliases that it moves.

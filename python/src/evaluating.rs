@@ -1,5 +1,6 @@
 //! Evaluations, as the command line makes them.
 
+use std::future::pending;
 use std::path::{Path, PathBuf};
 
 use hydra_base::blocking;
@@ -11,7 +12,8 @@ use hydra_registry_cli::evaluate::{self, EvaluationReport};
 use hydra_tables::RowFiles;
 use serde::{Deserialize, Serialize};
 
-use crate::calls::{Answer, Selector, json};
+use crate::call::Selector;
+use crate::calls::{Answer, json};
 
 /// What to measure, and on which rows.
 #[derive(Clone, Serialize, Deserialize)]
@@ -101,8 +103,11 @@ pub async fn evaluate(registry: &ModelRegistry, call: EvaluateCall) -> Answer {
     }
     let baseline = evaluate::baseline(&subjects, evaluate::champion(registry).await?);
     let evaluated = measure.run(subjects, baseline).await?;
-    let recorded =
-        if record { Some(evaluate::record(registry, measure.source(), &evaluated).await?) } else { None };
+    let recorded = if record {
+        Some(evaluate::record(registry, &[measure.source()], &evaluated, pending()).await?)
+    } else {
+        None
+    };
     json(&EvaluationReport::new(Some(registry.model()), evaluated.evaluation)?.recorded(recorded.as_ref()))
 }
 
@@ -120,7 +125,7 @@ pub async fn measured(
     }
     let evaluated = measure.run(subjects, 0).await?;
     if !dry_run {
-        evaluate::record(registry, measure.source(), &evaluated).await?;
+        evaluate::record(registry, &[measure.source()], &evaluated, pending()).await?;
     }
     Ok(request.first_hand(evaluated.evaluation))
 }

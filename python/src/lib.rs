@@ -1,5 +1,6 @@
 //! The extension module `hydra_registry._native` of the Python package.
 
+mod call;
 mod calls;
 mod champion;
 mod cli;

@@ -65,6 +65,9 @@ impl Options {
             Some(path) => ProjectConfig::read(&cwd.join(path))?,
             None => project.config()?,
         };
+        if let Some(limits) = config.model_limits(&BTreeMap::new())? {
+            limits.set_for_process()?;
+        }
         for name in [environment::CACHE_DIR, environment::POLICY_COMPILER] {
             if let Some(path) = variables.get_mut(name).filter(|path| !path.is_empty()) {
                 *path = cwd.join(&*path).display().to_string();

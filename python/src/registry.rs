@@ -12,7 +12,8 @@ use pyo3::types::PyBytes;
 use serde::de::DeserializeOwned;
 use tokio::sync::oneshot;
 
-use crate::calls::{Call, Connection, Found, Loaded, Selector};
+use crate::call::{Call, Selector};
+use crate::calls::{Connection, Found, Loaded};
 use crate::champion::{Champion, Facts};
 use crate::errors::{Failure, raised};
 use crate::model::PyModel;

@@ -104,7 +104,11 @@ fn commands_activate_and_show() {
     let backtest = project.json(["policy", "backtest"]);
     assert_eq!(backtest["panel"].as_array().map(Vec::len), Some(2), "{backtest}");
     assert_eq!(project.json(["policy", "backtest", "--policy", "default.wasm"])["panel"], json!([]));
-    fails(&project, "SeveralPolicies", &["policy", "what-if", "--version", "3"]);
+    let together = project.json(["policy", "what-if", "--version", "3"]);
+    assert_eq!(
+        (&together["verdict"], together["panel"].as_array().map(Vec::len)),
+        (&json!("reject"), Some(2))
+    );
     let asked = project.json(["policy", "what-if", "--version", "3", "--policy", "default.wasm"]);
     assert_eq!(asked["verdict"], "approve");
     let ended = project.json(["policy", "deactivate", "--reason", "too strict"]);
@@ -171,13 +175,23 @@ fn several_models_follow_one_policy() {
     // One of several asks for approvals.
     let first = format!("{prefix}-1");
     project.json(["--model", &first, "policy", "activate", "default.wasm", "--activation-approvals", "1"]);
-    let partly = project.run(["policy", "deactivate", "--models", &pattern]);
+    let partly = project.run(["--output", "jsonl", "policy", "deactivate", "--models", &pattern]);
     assert_eq!(partly.code, 1, "{}{}", partly.out, partly.err);
-    assert!(
-        partly.err.contains(&format!("{first}: the active policy asks for 1 approvals")),
-        "{}",
-        partly.err
-    );
+    let each: Vec<Value> = partly.out.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+    let told: Vec<_> = each.iter().map(|one| json!([one["model"], one["outcome"], one["actor"]])).collect();
+    let actor = each[1]["actor"].clone();
+    assert_eq!(told, [json!([first, "refused", null]), json!([format!("{prefix}-2"), "done", actor])]);
+    let why = each[0]["explanation"].as_str().expect("a text");
+    assert!(why.contains("asks for 1 approvals") && why.contains("policy approve --deactivation"), "{why}");
+    let text = project.run(["policy", "deactivate", "--models", &pattern]).out;
+    assert!(text.contains(&format!("deactivate of a policy for {first}: refused")), "{text}");
+    // What is the same for all models is one error; and no model is not one with an active policy.
+    fails(&project, "PolicyNotFound", &["policy", "activate", "none.wasm", "--models", &pattern]);
+    let none = project.run(["policy", "active", "--models", "no-such-model-*"]);
+    assert!(none.code == 1 && none.err.contains("no model fits"), "{}{}", none.out, none.err);
+    let zeros = "0".repeat(64);
+    let refused = fails(&project, "InvalidArgument", &["policy", "approve", &zeros]);
+    assert!(refused.contains("--deactivation"), "{refused}");
 }
 
 #[test]
@@ -199,5 +213,43 @@ fn a_policy_with_another_digest_is_refused() {
             let outcome = project.run(["promote", "3", "--dry-run"]);
             assert_eq!(outcome.code, code, "{}{}", outcome.out, outcome.err);
         }
+    }
+    // Wherever a component can be named.
+    project.file("hydra.toml", config);
+    let key = project.path().join("k.key").display().to_string();
+    let made = std::process::Command::new("openssl")
+        .args(["genpkey", "-algorithm", "ed25519", "-out", &key])
+        .output();
+    assert!(made.expect("openssl").status.success());
+    for (digest, is_right) in [(&wrong, false), (&right, true)] {
+        let (file, monitor) = (&*argument(digest), &*format!("other={}", argument(digest)));
+        for args in [
+            &["policy", "inspect", file][..],
+            &["policy", "compile", file],
+            &["policy", "bench", file, "--runs", "1"],
+            &["policy", "backtest", file],
+            &["policy", "what-if", file, "--version", "3"],
+            &["policy", "sign", file, "--key", &key],
+            &["policy", "activate", file, "--dry-run"],
+            &["policy", "activate", "well_behaved.wasm", file, "--dry-run"],
+            &["promote", "3", "--dry-run", "--monitor", monitor],
+        ] {
+            if is_right {
+                project.json(args.iter().copied());
+            } else {
+                fails(&project, "PolicyDigest", args);
+            }
+        }
+    }
+    // The signature is beside the file, and not beside its name with a digest.
+    assert!(project.path().join("default.wasm.sig").exists());
+    for text in ["policy = \"FILE\"", "[[policies]]\nfile = \"FILE\""] {
+        let config = std::fs::read_to_string(project.path().join("hydra.toml")).expect("the configuration");
+        for (digest, code) in [(&wrong, 2), (&right, 0)] {
+            project.file("hydra.toml", format!("{config}{}\n", text.replace("FILE", &argument(digest))));
+            let outcome = project.run(["promote", "3", "--dry-run"]);
+            assert_eq!(outcome.code, code, "{text}: {}{}", outcome.out, outcome.err);
+        }
+        project.file("hydra.toml", config);
     }
 }

@@ -18,6 +18,10 @@ use crate::support::{example_policy, python_of, root};
 /// What marks a block that is not run.
 const NOT_RUN: &str = "<!-- not run: ";
 
+/// Ends the server in the background, and waits until its port is free.
+const END: &str = "if [ -e .server ]; then kill $(cat .server) 2>/dev/null; \
+                   for i in $(seq 100); do kill -0 $(cat .server) 2>/dev/null || break; sleep 0.1; done; fi";
+
 /// A block of commands.
 #[derive(Debug)]
 struct Block {
@@ -150,11 +154,9 @@ impl World {
         let mlflow = python_of(NEWEST).with_file_name("mlflow").display().to_string();
         let python = python_of(NEWEST).display().to_string();
         // Servers go on in the background, until the next one or the end of the page.
-        let wait = "for i in $(seq 600); do curl -so /dev/null \"$url\" && exit 0; sleep 0.1; done; exit 1";
+        let wait = "for i in $(seq 600); do curl -sfo /dev/null \"$url\" && exit 0; sleep 0.1; done; exit 1";
         let background = |start: &str, url: &str| {
-            format!(
-                "[ -e .server ] && kill $(cat .server) 2>/dev/null\n{start} >server.log 2>&1 &\necho $! >.server\nurl={url}\n{wait}\n"
-            )
+            format!("{END}\n{start} >server.log 2>&1 &\necho $! >.server\nurl={url}\n{wait}\n")
         };
         let serve = background(
             &format!("{binary} \"$@\" --listen 127.0.0.1:{http}"),
@@ -220,14 +222,18 @@ impl World {
     #[track_caller]
     fn run(&self, script: &str, what: &str) {
         let path = std::env::var("PATH").unwrap_or_default();
-        let output = Command::new("bash")
+        let ours = |name: &str| name.starts_with("HYDRA_") || name.starts_with("MLFLOW_");
+        let mut bash = Command::new("bash");
+        for (name, _) in std::env::vars().filter(|(name, _)| ours(name)) {
+            bash.env_remove(name);
+        }
+        let output = bash
             .args(["-e", "-o", "pipefail", "-c", script])
             .current_dir(self.path())
             .env("PATH", format!("{}/bin:{path}", self.path().display()))
             .env("HYDRA_CACHE_DIR", env!("CARGO_TARGET_TMPDIR"))
             .env("HYDRA_ACTOR", "tester")
             .env("MLFLOW_DISABLE_TELEMETRY", "true")
-            .env_remove("MLFLOW_TRACKING_URI")
             .output()
             .expect("bash runs");
         let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
@@ -237,8 +243,7 @@ impl World {
 
 impl Drop for World {
     fn drop(&mut self) {
-        let kill = "[ -e .server ] && kill $(cat .server)";
-        let _ = Command::new("bash").args(["-c", kill]).current_dir(self.path()).output();
+        let _ = Command::new("bash").args(["-c", END]).current_dir(self.path()).output();
     }
 }
 

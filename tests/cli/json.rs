@@ -45,7 +45,7 @@ fn documents(project: &Project, words: &[&str], format: &str) -> Vec<String> {
 }
 
 /// A pair of keys by openssl.
-fn key(project: &Project) {
+pub fn key(project: &Project) {
     for words in [
         &["genpkey", "-algorithm", "ED25519", "-out", "release.key"][..],
         &["pkey", "-in", "release.key", "-pubout", "-out", "release.pub"],
@@ -167,6 +167,12 @@ fn the_output_of_every_command_fits_its_schema() {
             all.extend(documents(&project, words, other));
         }
     }
+    // The report of a command that writes rows.
+    project.file("score.csv", "size,weekday\n1,1\n");
+    let scored = project.run(["-q", "predict", "score.csv", "--version", "1", "--report", "prediction.json"]);
+    assert_eq!(scored.code, 0, "{}", scored.err);
+    let report = std::fs::read(project.path().join("prediction.json")).expect("the report");
+    all.push(serde_json::from_slice::<Value>(&report).expect("JSON").to_string());
     let file = project.file("documents.jsonl", all.join("\n"));
     let schemas = root().join("docs/schemas").display().to_string();
     let answer = ask("moto", "validate.py", &[&schemas, &file.display().to_string()]);

@@ -2,11 +2,14 @@
 
 mod activation;
 mod bad_input;
+mod copies;
 mod docs;
 mod foreign_text;
 mod interrupt;
 mod json;
 mod lifecycle;
+mod limits;
+mod moved;
 mod panel;
 mod policy;
 mod shell;

@@ -275,22 +275,86 @@ fn the_kit_understands_panels() {
     assert_eq!((&tested["decisions"], &tested["panel"]), (&json!(3), &json!([])), "{tested}");
 }
 
-/// The decision about version 2 was a gate's. Its case is one of the panel; the search for changes is about the leader, which
-/// approved.
+/// The decision about version 2 was a gate's. Its case is one of the panel, and so is the search for changes.
 fn a_decision_is_a_case_of_its_panel(project: &Project, entry: u64) {
     let entry = entry.to_string();
     let case = project.run(["history", "show", &entry, "--as-case"]);
     assert_eq!(case.code, 0, "{}", case.err);
     std::fs::create_dir(project.path().join("cases")).expect("a directory");
     project.file("cases/rejected.json", &case.out);
-    assert_eq!(document(&case)["expect"]["verdict"], "reject");
-    let tested = project.run(["policy", "test", "cases"]);
-    assert_eq!(tested.code, 0, "{}{}", tested.out, tested.err);
-    let changes = project.json(["policy", "what-if", "--entry", &entry]);
-    assert_eq!(changes["verdict"], "approve");
-    assert!(changes["source"].as_str().is_some_and(|source| source.ends_with(", the leader's answer alone")));
+    let found = document(&case);
+    assert_eq!(found["expect"]["verdict"], "reject");
+    let settings = &found["input"]["context"]["settings"];
+    assert_eq!((&settings["metric"], &settings["loss.metric"]), (&json!("auc"), &json!("loss:min")));
+    for cases in ["cases", "cases/rejected.json"] {
+        let tested = project.run(["policy", "test", cases]);
+        assert_eq!(tested.code, 0, "{}{}", tested.out, tested.err);
+        assert!(tested.out.contains(": 1 passed, 0 failed"), "{}", tested.out);
+    }
+    // The case has the settings of all policies: those of the configuration may be others by now.
+    let tested = project.run(["policy", "test", "cases/rejected.json", "--set", "loss.metric=auc"]);
+    assert!(tested.code == 2 && tested.err.contains("takes no settings"), "{}", tested.err);
 
-    let several = project.run(["--output", "json", "policy", "what-if", "--version", "2"]);
-    let error: Value = serde_json::from_str(&several.err).expect("an error");
-    assert_eq!((several.code, &error["kind"]), (2, &json!("SeveralPolicies")), "{}", several.err);
+    let now = project.json(["policy", "what-if", "--version", "2"]);
+    let recorded = project.json(["policy", "what-if", "--entry", &entry]);
+    let of_a_case = project.json(["policy", "what-if", "--case", "cases/rejected.json"]);
+    for report in [&now, &recorded, &of_a_case] {
+        assert_eq!((&report["verdict"], &report["failed"]), (&json!("reject"), &json!(0)), "{report}");
+        let why = report["explanation"].as_str().expect("text");
+        assert!(why.starts_with("loss: self-reported: loss is 0.4"), "{why}");
+        let names: Vec<&Value> =
+            report["panel"].as_array().expect("a panel").iter().map(|member| &member["name"]).collect();
+        assert_eq!(names, ["metric-gate", "loss", "next"]);
+        let decisions = report["decisions"].as_u64().expect("a number");
+        assert!(decisions > 40 && decisions.is_multiple_of(2), "leader and gate are asked: {decisions}");
+        // What the gate lacks, and nothing that only the leader would like.
+        let flips: Vec<[&str; 3]> = report["flips"]
+            .as_array()
+            .expect("flips")
+            .iter()
+            .map(|flip| ["what", "to", "verdict"].map(|key| flip[key].as_str().expect("text")))
+            .collect();
+        let has = |what: &str, to: &str, verdict: &str| flips.contains(&[what, to, verdict]);
+        assert!(has("the setting `loss.self-reported`", "false", "hold"), "{flips:?}");
+        for (what, near) in [
+            ("loss of version 2, which its run reports", 0.3),
+            ("loss of version 1, which its run reports", 0.4),
+        ] {
+            let flip = flips
+                .iter()
+                .find(|[found, ..]| *found == what)
+                .unwrap_or_else(|| panic!("{what}: {flips:?}"));
+            let to: f64 = flip[1].parse().expect("a number");
+            assert!((to - near).abs() < 1e-3 && flip[2] == "approve", "{what}: {flip:?}");
+        }
+        assert!(!flips.iter().any(|[what, ..]| what.contains("metric-gate.margin")), "{flips:?}");
+        assert!(!flips.iter().any(|[what, ..]| what.starts_with("auc of version")), "{flips:?}");
+    }
+    assert_eq!(recorded["flips"], now["flips"]);
+
+    // Each has its own settings and limits.
+    let approved = project.json(["policy", "what-if", "--version", "2", "--set", "loss.metric=auc"]);
+    assert_eq!(approved["verdict"], "approve");
+    let flip = |what: &str| {
+        let mut flips = approved["flips"].as_array().expect("flips").iter();
+        flips.find(|flip| flip["what"] == what).map(|flip| flip["explanation"].clone())
+    };
+    for name in ["metric-gate", "loss"] {
+        let why = flip(&format!("the setting `{name}.margin`")).expect("a flip");
+        assert!(why.as_str().is_some_and(|why| why.starts_with(&format!("{name}: "))), "{why}");
+    }
+    let limited = project.run([
+        "--output",
+        "json",
+        "policy",
+        "what-if",
+        "--version",
+        "2",
+        "--budget",
+        "loss.fuel=1000",
+    ]);
+    assert!(limited.code == 2 && limited.err.contains("PolicyFuel"), "{}", limited.err);
+    let text = project.run(["policy", "what-if", "--entry", &entry, "--decisions", "31"]);
+    assert!(text.out.contains(" more changes were not tried"), "{}", text.out);
+    assert!(text.out.contains("\n  why     loss: self-reported: "), "{}", text.out);
 }

@@ -148,7 +148,9 @@ fn the_version_names_engine_and_contract() {
 #[test]
 fn each_setting_is_shown_with_its_source_and_no_secret() {
     let project = Project::new(None, "from-file");
-    project.file("hydra.toml", "model = 'from-file'\n[settings]\nmetric = 'auc'\napi-token = 'hunter2'\n");
+    project.file("hydra.toml", "model = 'from-file'\n[settings]\nmetric = 'auc'\napi-token = 'hunter2'\n\
+        [notify.team]\nurl = 'https://hooks.example.org:8443/hunter2'\nsecret-variable = 'BUS'\n[notify.other]\nurl-variable = 'HOOK'\n\
+        template = 'slack'\nevents = ['promoted']\n");
     let variables = [
         ("MLFLOW_TRACKING_USERNAME", "ann"),
         ("MLFLOW_TRACKING_PASSWORD", "hunter2"),
@@ -183,7 +185,13 @@ fn each_setting_is_shown_with_its_source_and_no_secret() {
     assert_eq!(setting("registry-uri").1, "MLFLOW_REGISTRY_URI");
     assert_eq!(setting("model"), (json!("from-file"), file.clone()));
     assert_eq!(setting("settings.metric"), (json!("auc"), file.clone()));
-    assert_eq!(setting("settings.api-token"), (json!("***"), file));
+    assert_eq!(setting("settings.api-token"), (json!("***"), file.clone()));
+    assert_eq!(setting("notify.team.url"), (json!("https://hooks.example.org:8443/***"), file.clone()));
+    assert_eq!(setting("notify.team.secret"), (json!("***"), "BUS".to_owned()));
+    assert_eq!(setting("notify.team.events"), (json!("all"), "default".to_owned()));
+    assert_eq!(setting("notify.other.url"), (json!("***"), "HOOK".to_owned()));
+    assert_eq!(setting("notify.other.secret"), (json!(null), "default".to_owned()));
+    assert_eq!(setting("notify.other.template"), (json!("slack"), file));
     assert_eq!(setting("settings.margin"), (json!("0.1"), "--set".to_owned()));
     assert_eq!(setting("clock-tolerance"), (json!("2m"), "HYDRA_CLOCK_TOLERANCE".to_owned()));
     assert_eq!(setting("MLFLOW_TRACKING_PASSWORD"), (json!("***"), "MLFLOW_TRACKING_PASSWORD".to_owned()));
@@ -211,6 +219,10 @@ fn settings_are_checked() {
     assert_eq!(failing(&[], &["--policy", "missing.wasm"]), ["policies"]);
     assert_eq!(failing(&[], &["--set", "no-such-setting=1"]), ["policies"]);
     assert_eq!(failing(&[("HYDRA_CACHE_BYTES", "many")], &[]), ["settings"]);
+    for receiver in ["url-variable = 'UNSET'", "url = 'ftp://h'", "url = 'http://h'\ntemplate = 'teams'"] {
+        let file = project.file("notify.toml", format!("[notify.team]\n{receiver}\n")).display().to_string();
+        assert_eq!(failing(&[], &["--config", &file]), ["receivers"], "{receiver}");
+    }
     let unreachable = [("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")];
     assert_eq!(failing(&unreachable, &["--tracking-uri", "http://127.0.0.1:9"]), ["store"]);
 }

@@ -1,6 +1,7 @@
 //! Versions side by side: `list` with metrics, `diff`, `show`, `copy`, and the filters of `history`.
 
 use std::io::{BufRead as _, BufReader};
+use std::path::Path;
 use std::process::Stdio;
 
 use serde_json::{Value, json};
@@ -53,6 +54,14 @@ fn versions_are_listed_with_metrics_sorted_and_filtered() {
             "without the metric: last, newest first"
         );
         assert_eq!(numbers(&list(&["--sort=-version", "--limit", "2"])), [1, 2]);
+        let unknown = project.run(["list", "--metrics", "auc,aux", "--sort", "f1"]);
+        assert!(
+            unknown.code == 0 && unknown.err.contains("no version has aux, f1; there are auc, log_loss"),
+            "{}",
+            unknown.err
+        );
+        let known = project.run(["list", "--metrics", "auc"]);
+        assert!(!known.err.contains("no version has"), "{}", known.err);
         for (condition, expected) in [
             ("auc>=0.9", &[3, 2][..]),
             ("auc<0.9", &[1]),
@@ -286,6 +295,22 @@ fn a_version_is_copied_with_its_evidence() {
         assert_eq!(promoted["evaluations_left_out"], json!([]), "{promoted}");
         assert_eq!(there(&["doctor"])["findings"], json!([]));
     }
+    // The configuration as a whole, not only its leaves.
+    let run = here["run_id"].as_str().expect("a run");
+    let configs = |root: &Path| {
+        let files = files_below(root).into_iter().filter(|path| path.ends_with("config.json"));
+        files.map(|path| (path.display().to_string(), std::fs::read_to_string(&path).expect("JSON")))
+    };
+    let (_, original) =
+        configs(project.path()).find(|(path, _)| path.contains(run)).expect("that of the run");
+    assert!(original.contains("\"params\": {"), "nested: {original}");
+    let copies: Vec<_> = configs(home.path()).map(|(_, text)| text).collect();
+    assert_eq!(copies, [original.clone(), original], "in the two local stores");
+    for words in [["show", "2"], ["show", "candidate"]] {
+        assert_eq!(project.json(words)["version"], 2, "{words:?}");
+    }
+    let both = project.run(["show", "2", "--alias", "candidate"]);
+    assert!(both.code == 2 && both.err.contains("cannot be used with"), "{}", both.err);
     let missing = project.run(["copy", "99", "--to", "elsewhere"]);
     assert_eq!(missing.code, 4, "{}", missing.err);
     assert!(!project.path().join("elsewhere").exists(), "nothing is created");

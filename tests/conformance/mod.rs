@@ -3,6 +3,8 @@
 //! The cases are in [`hydra_mlflow::testing::conformance`]. [`store_cases!`] turns the list of them into one named test per
 //! backend. Cases share a server with others and run at the same time.
 
+mod verbs;
+
 use crate::support::root;
 
 /// One named test per case, for the backend that `$open` returns. Attributes before `$open` apply to each test.

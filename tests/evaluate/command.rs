@@ -6,7 +6,6 @@ use hydra_registry::{ErrorKind, ModelRegistry, OpenOptions, Sha256, Target};
 use serde_json::{Value, json};
 
 use super::{Scene, rows};
-use crate::ledger::crash::kill_at;
 use crate::support::backends::fresh_name;
 use crate::support::binary::{Outcome, Project};
 use crate::support::server::{NEWEST, Server};
@@ -14,7 +13,7 @@ use crate::support::{model, version};
 
 impl Scene {
     /// On each kind of store.
-    fn all() -> [Self; 3] {
+    pub(super) fn all() -> [Self; 3] {
         [None, Some("mlruns"), Some(Server::shared(NEWEST).url.as_str())].map(Self::new)
     }
 
@@ -28,7 +27,7 @@ impl Scene {
     }
 
     /// The states of the runs of evaluations.
-    async fn runs(&self) -> Vec<RunStatus> {
+    pub(super) async fn runs(&self) -> Vec<RunStatus> {
         let registry = self.registry().await;
         let tracking = &registry.backend().tracking;
         let experiment = tracking.experiment_by_name(&self.model).await.expect("an answer");
@@ -48,7 +47,7 @@ impl Scene {
     }
 
     /// The values of the tag of the evaluation on `may`, of versions 1 and 2.
-    async fn tags(&self) -> [Option<Value>; 2] {
+    pub(super) async fn tags(&self) -> [Option<Value>; 2] {
         let registry = self.registry().await;
         let tag = async |number: u64| {
             let found = registry.find_version(&version(number).into()).await.expect("a version");
@@ -58,7 +57,7 @@ impl Scene {
         [tag(1).await, tag(2).await]
     }
 
-    fn evaluate(&self, more: &[&str]) -> Value {
+    pub(super) fn evaluate(&self, more: &[&str]) -> Value {
         let line = ["evaluate", "may.csv", "--label", "label", "--resamples", "100"].into_iter();
         self.project.json(line.chain(more.iter().copied()))
     }
@@ -86,7 +85,15 @@ async fn an_evaluation_is_recorded_on_every_store() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn bad_input_is_named_and_leaves_nothing() {
-    let scene = Scene::new(None);
+    refuse_bad_input(Scene::new(None)).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn bad_input_is_named_and_leaves_nothing_on_a_server() {
+    refuse_bad_input(Scene::new(Some(&Server::shared(NEWEST).url))).await;
+}
+
+async fn refuse_bad_input(scene: Scene) {
     let file = |name: &str, change: &dyn Fn(&mut Vec<&str>) -> String| {
         let text = rows();
         let mut lines: Vec<&str> = text.lines().collect();
@@ -150,21 +157,6 @@ async fn bad_input_is_named_and_leaves_nothing() {
     assert_eq!(scene.runs().await, []);
     assert_eq!(scene.tags().await, [None, None]);
     assert_eq!(scene.project.json(["champion"])["version"], 1);
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_killed_evaluation_leaves_a_failed_run_and_no_tag() {
-    for scene in Scene::all() {
-        for (index, failpoint) in ["evaluation.begun", "evaluation.stored"].into_iter().enumerate() {
-            let line = ["evaluate", "may.csv", "--label", "label", "--resamples", "100"];
-            kill_at(scene.project.command(line), failpoint);
-            assert_eq!(scene.runs().await, vec![RunStatus::Failed; index + 1], "{failpoint} {}", scene.uri);
-            assert_eq!(scene.tags().await, [None, None], "{failpoint} {}", scene.uri);
-        }
-        // The killed runs do not block the next evaluation.
-        scene.evaluate(&[]);
-        assert!(scene.tags().await.iter().all(Option::is_some));
-    }
 }
 
 /// Measures and decides.

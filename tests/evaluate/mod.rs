@@ -1,6 +1,7 @@
 //! `evaluate` through the binary, compared with what Python's LightGBM and scikit-learn measure on the same rows.
 
 mod command;
+mod killed;
 mod recorded;
 
 use std::fmt::Write as _;

@@ -5,6 +5,7 @@ mod attacks;
 mod faults;
 mod kills;
 mod race;
+mod signed;
 
 use hydra_base::Sha256;
 use hydra_lifecycle::ledger::doctor::LedgerFinding;

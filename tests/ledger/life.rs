@@ -73,9 +73,33 @@ async fn diagnose(registry: &ModelRegistry) -> Vec<Finding> {
     registry.diagnose().await.expect("a diagnosis")
 }
 
-/// The codes of what `doctor` finds.
+/// What only `doctor` looks for, or looks for more places of.
+const FURTHER: [&str; 8] = [
+    "deleted-experiment",
+    "deleted-run",
+    "missing-artifact",
+    "missing-standing",
+    "renamed-ledger",
+    "second-ledger",
+    "unreadable-model",
+    "unrecorded-decisions",
+];
+
+/// The codes of what `doctor` finds. `status` shows what stands, of the same.
 async fn findings(registry: &ModelRegistry) -> Vec<&'static str> {
-    diagnose(registry).await.iter().map(Finding::code).collect()
+    let found: Vec<&str> = diagnose(registry).await.iter().map(Finding::code).collect();
+    let seen = troubles(registry).await;
+    assert!(seen.iter().all(|code| found.contains(code)), "{seen:?} of {found:?}");
+    let missed = found.iter().find(|code| !FURTHER.contains(code) && !seen.contains(code));
+    assert_eq!(missed, None, "{seen:?} of {found:?}");
+    found
+}
+
+/// The codes of what `status` shows.
+async fn troubles(registry: &ModelRegistry) -> Vec<&'static str> {
+    let pattern = registry.model().as_str().parse().expect("a pattern");
+    let status = registry.statuses(&pattern).await.expect("a status").remove(0);
+    status.trouble.iter().map(Finding::code).collect()
 }
 
 macro_rules! on {
@@ -88,6 +112,7 @@ macro_rules! on {
 }
 
 mod renames;
+mod unlinked;
 
 async fn a_deleted_ledger_is_begun_again_by_doctor_only(shared: &Shared) {
     let registry = shared.promoted().await;
@@ -116,7 +141,10 @@ async fn a_deleted_archive_is_found_and_goes_on(shared: &Shared) {
     shared.ask(&["delete-run", run.as_str()]);
     let found = diagnose(&registry).await;
     let [deleted] = found.as_slice() else { panic!("{found:?}") };
-    assert_eq!(deleted.code(), "deleted-archive");
+    assert_eq!(
+        (deleted.code(), &troubles(&registry).await[..]),
+        ("deleted-archive", &["deleted-archive"][..])
+    );
     assert!(
         deleted.remedy().contains(&format!("mlflow runs restore --run-id {run}")),
         "{}",
@@ -203,10 +231,7 @@ async fn deleted_versions_are_found_and_go_on(shared: &Shared) {
     }
     let found = findings(&registry).await;
     assert!(found.contains(&"deleted-champion"), "{found:?}");
-    let pattern = registry.model().as_str().parse().expect("a pattern");
-    let status = registry.statuses(&pattern).await.expect("a status").remove(0);
-    let trouble: Vec<&str> = status.trouble.iter().map(Finding::code).collect();
-    assert_eq!(trouble, ["deleted-champion"], "as doctor says");
+    assert_eq!(troubles(&registry).await, ["deleted-champion"], "as doctor says");
     let refused = registry.rollback(Target::PolicyChoice).await.expect("an answer").into_result();
     assert_eq!(refused.expect_err("nothing to go back to").kind(), ErrorKind::NoArchived);
     registry.promote_to_champion(version(3)).await.expect("a promotion");

@@ -9,6 +9,7 @@ pub(crate) mod crash;
 pub(crate) mod evaluations;
 mod evidence;
 mod faults;
+mod hints;
 mod hostile;
 mod life;
 mod newer;
@@ -42,7 +43,7 @@ pub(crate) use commands::lines;
 pub use commands::walk;
 
 /// A model of five versions of the same files.
-async fn registry(backend: &Backend, model: &str) -> ModelRegistry {
+pub(crate) async fn registry(backend: &Backend, model: &str) -> ModelRegistry {
     let registry = ModelRegistry::connect_or_create(backend.options(model)).await.expect("an open registry");
     let version = backend.sound_version(registry.backend(), registry.model()).await;
     for _ in 0..5 {
@@ -59,18 +60,21 @@ async fn aliases(registry: &ModelRegistry) -> (Option<u64>, Option<u64>) {
     (on(Alias::CHAMPION), on(Alias::ARCHIVED))
 }
 
-async fn ledger(registry: &ModelRegistry) -> Ledger {
+pub(crate) async fn ledger(registry: &ModelRegistry) -> Ledger {
     registry.existing_ledger().await.expect("an answer").expect("a ledger")
 }
 
 /// Asserts the invariants: one sound chain, aliases as in the chain, reproducible decisions, and at most one entry per
 /// operation. Returns the chain, oldest first.
-async fn assert_sound(registry: &ModelRegistry) -> Vec<(Record, Fate)> {
+pub(crate) async fn assert_sound(registry: &ModelRegistry) -> Vec<(Record, Fate)> {
     assert_sound_but_for(registry, &[]).await
 }
 
 /// [`assert_sound`], where `doctor` has findings.
-async fn assert_sound_but_for(registry: &ModelRegistry, findings: &[LedgerFinding]) -> Vec<(Record, Fate)> {
+pub(crate) async fn assert_sound_but_for(
+    registry: &ModelRegistry,
+    findings: &[LedgerFinding],
+) -> Vec<(Record, Fate)> {
     let ledger = ledger(registry).await;
     let replay = PolicyReplay::new(PolicyEngine::new(&EngineOptions::default()).expect("an engine"));
     let verified = ledger.verify(Some(&replay)).await.expect("a verification");

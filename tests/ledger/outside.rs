@@ -147,6 +147,41 @@ async fn a_deleted_champion_is_recorded(backend: &Backend) {
     assert_eq!(external.entry.explanation, "version 2, which was `champion`, was deleted");
 }
 
+/// An alias that is removed by hand leaves its version: that is said, and not that the version was deleted.
+async fn a_removed_champion_is_not_called_deleted(backend: &Backend) {
+    let registry = registry(backend, &fresh_name("outside")).await;
+    for number in [1, 2] {
+        registry.promote_to_champion(version(number)).await.expect("a promotion");
+    }
+    let store = &registry.backend().registry;
+    store.delete_alias(registry.model(), &Alias::CHAMPION).await.expect("a removal");
+    let found = async || registry.diagnose().await.expect("findings");
+    let codes: Vec<_> = found().await.iter().map(|found| found.code()).collect();
+    assert_eq!(codes, ["drift"]);
+    registry.repair().await.expect("a repair");
+    let removed = found().await;
+    let [removed] = removed.as_slice() else { panic!("{removed:?}") };
+    assert_eq!(removed.code(), "removed-champion");
+    assert_eq!(removed.to_string(), "there is no champion: the alias was removed from version 2");
+    assert!(removed.remedy().contains("`hydra-registry rollback` makes version 2 champion again"));
+    let pattern = registry.model().as_str().parse().expect("a pattern");
+    let status = registry.statuses(&pattern).await.expect("a status").remove(0);
+    assert_eq!(status.trouble.iter().map(|found| found.code()).collect::<Vec<_>>(), ["removed-champion"]);
+    // The version is deleted afterwards.
+    let deleted = self::registry(backend, &fresh_name("outside")).await;
+    deleted.promote_to_champion(version(2)).await.expect("a promotion");
+    store.delete_alias(deleted.model(), &Alias::CHAMPION).await.expect("a removal");
+    deleted.repair().await.expect("a repair");
+    store.delete_model_version(deleted.model(), version(2)).await.expect("a deletion");
+    let codes: Vec<_> =
+        deleted.diagnose().await.expect("findings").iter().map(|found| found.code()).collect();
+    assert_eq!(codes, ["deleted-champion"]);
+    // The way that the remedy names.
+    registry.rollback(Target::PolicyChoice).await.expect("a rollback");
+    assert_eq!(aliases(&registry).await.0, Some(2));
+    assert_sound(&registry).await;
+}
+
 /// With `archived` on the champion, a rollback and `doctor` report the problem.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_rollback_after_the_champion_was_archived_by_hand_goes_to_the_one_before() {
@@ -219,6 +254,7 @@ async fn on_rest() {
     a_move_by_python_that_is_repeated_is_undone_again(&backend, &Server::shared(NEWEST).url).await;
     a_rollback_is_about_the_champion_that_was_seen(&backend, true).await;
     a_deleted_champion_is_recorded(&backend).await;
+    Box::pin(a_removed_champion_is_not_called_deleted(&backend)).await;
     Box::pin(an_archived_version_of_others_is_not_a_rollback_target(&backend)).await;
     outside_moves_in_two_steps_are_undone(&backend).await;
 }
@@ -238,6 +274,7 @@ async fn on_sqlite() {
     a_move_by_python_that_is_repeated_is_undone_again(&backend, uri.expose()).await;
     a_rollback_is_about_the_champion_that_was_seen(&backend, false).await;
     a_deleted_champion_is_recorded(&backend).await;
+    Box::pin(a_removed_champion_is_not_called_deleted(&backend)).await;
     Box::pin(an_archived_version_of_others_is_not_a_rollback_target(&backend)).await;
     outside_moves_in_two_steps_are_undone(&backend).await;
 }
@@ -251,6 +288,7 @@ async fn on_file() {
     a_move_by_python_that_is_repeated_is_undone_again(&backend, uri.expose()).await;
     a_rollback_is_about_the_champion_that_was_seen(&backend, false).await;
     a_deleted_champion_is_recorded(&backend).await;
+    Box::pin(a_removed_champion_is_not_called_deleted(&backend)).await;
     Box::pin(an_archived_version_of_others_is_not_a_rollback_target(&backend)).await;
     outside_moves_in_two_steps_are_undone(&backend).await;
 }

@@ -42,7 +42,7 @@ fn an_entry_is_shown_whole() {
     assert_eq!(evidence["target"]["run"]["metrics"]["auc"], 0.9);
     let mut line: Value = serde_json::from_str(line).expect("a document");
     line["schema"] = json!("hydra-registry/entry-details/1");
-    for more in ["answers", "flaw_of_archive"] {
+    for more in ["answers", "flaw_of_archive", "model_changes"] {
         line[more] = shown[more].clone();
     }
     assert_eq!(shown, line);
@@ -73,6 +73,36 @@ fn an_entry_is_shown_whole() {
     ]);
     let none = new.run(["history", "show", "1"]);
     assert!(none.code == 4 && none.err.contains("has no entry 1"), "{}", none.err);
+}
+
+/// How the model of a decision differs from the champion's: in kind in the list, in full for an entry.
+#[test]
+fn what_changes_for_users_is_in_the_history() {
+    let project = Project::new(None, &fresh_name("changes"));
+    for case in ["binary_int", "binary_cat", "regression"] {
+        let model = root().join("tests/fixtures/models").join(case).join("booster/model.lgb");
+        project.json(["log-candidate", model.to_str().expect("a path"), "--metric", "auc=0.9"]);
+        project.json(["promote"]);
+    }
+    project.json(["rollback"]);
+    let entries = crate::ledger::lines(&project, &["history"]);
+    let kinds: Vec<&Value> = entries.iter().map(|entry| &entry["model_change_kinds"]).collect();
+    let both = json!(["output", "columns"]);
+    // The rollback, the three promotions, the beginning.
+    assert_eq!(kinds, [&both, &both, &json!(["columns"]), &json!([]), &json!([])]);
+    let text = project.run(["history"]).out;
+    assert!(text.contains("changes for users: output, columns\n"), "{text}");
+    for (entry, said) in [
+        ("3", "the input columns change: added num, city, tier, zeros, removed f0, f1, f2, f3, f4"),
+        ("4", "`predict` answers value instead of probability"),
+        ("5", "`predict` answers probability instead of value"),
+    ] {
+        let text = project.run(["history", "show", entry]).out;
+        assert!(text.contains(said), "{text}");
+        let shown = project.json(["history", "show", entry]);
+        assert_eq!(shown["model_changes"][0]["change"], if entry == "3" { "columns" } else { "output" });
+    }
+    assert_eq!(project.json(["history", "show", "2"])["model_changes"], json!([]));
 }
 
 /// The case of every decision passes as it is, by the policy that decided.

@@ -3,6 +3,7 @@
 mod bytes;
 mod faults;
 mod kills;
+mod outside;
 mod race;
 
 use std::collections::BTreeSet;
@@ -29,6 +30,9 @@ fn quarantined(standing: &Standing) -> BTreeSet<u64> {
 
 const QUARANTINE: &[&str] = &["quarantine", "3", "--reason", "wrong prices"];
 const ROLLBACK: &[&str] = &["rollback", "--quarantine"];
+const RELEASE: &[&str] = &["release", "3"];
+const APPROVE: &[&str] = &["approve", "3"];
+const NOMINATE: &[&str] = &["nominate", "3"];
 
 fn approved(standing: &Standing) -> Vec<u64> {
     standing.approvals().iter().map(|approval| approval.version.get()).collect()

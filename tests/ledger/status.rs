@@ -1,11 +1,17 @@
 //! `status` and `doctor --models`: several models of a registry at once.
 
+use hydra_lifecycle::ledger::POLICY_TAG;
+use hydra_mlflow::entities::NewModelVersion;
+use hydra_registry::{Finding, ModelRegistry, PanelOptions, PanelPolicy};
 use serde_json::{Value, json};
 
+use super::activation::component;
+use super::registry;
 use crate::cli::{LOG, training_csv};
-use crate::support::backends::fresh_name;
+use crate::support::backends::{Backend, fresh_name};
 use crate::support::binary::Project;
 use crate::support::server::{NEWEST, Server};
+use crate::support::version;
 
 fn several_models(tracking_uri: Option<&str>) {
     let prefix = fresh_name("several");
@@ -134,4 +140,80 @@ fn the_findings_are_metrics_for_prometheus() {
         "hydra.prom",
     ]);
     assert_eq!((failed.code, time(&metrics())), (5, time(&before)));
+}
+
+/// What stands until a person acts is seen at a glance, as `doctor` names it.
+async fn what_stands(backend: &Backend) {
+    let registry = registry(backend, &fresh_name("stands")).await;
+    let stores = &registry.backend().registry;
+    let seen = async |expected: &[&str]| -> Vec<Finding> {
+        let pattern = registry.model().as_str().parse().expect("a pattern");
+        let status = registry.statuses(&pattern).await.expect("a status").remove(0);
+        let seen: Vec<&str> = status.trouble.iter().map(Finding::code).collect();
+        let found = registry.diagnose().await.expect("a diagnosis");
+        let found: Vec<&str> = found.iter().map(Finding::code).collect();
+        assert_eq!((&seen[..], &found[..]), (expected, expected));
+        status.trouble
+    };
+    // A champion that cannot be loaded, on request.
+    let unknown = NewModelVersion::new(registry.model().clone(), "dbfs:/model");
+    let unknown = stores.create_model_version(&unknown).await.expect("a version").version;
+    registry.promote(unknown).allow_unloadable().await.expect("a promotion");
+    let trouble = seen(&["unreadable-model"]).await.remove(0).to_string();
+    assert!(trouble.contains("entry 2 made it champion with --allow-unloadable"), "{trouble}");
+    registry.promote(version(1)).await.expect("a promotion");
+    let archived = registry.diagnose().await.expect("a diagnosis");
+    assert_eq!(archived.iter().map(Finding::code).collect::<Vec<_>>(), ["unreadable-model"], "`archived`");
+    registry.promote(version(2)).await.expect("a promotion");
+    seen(&[]).await;
+    // A decision that set the active policy aside.
+    let files = tempfile::tempdir().expect("a directory");
+    let policy = |name| PanelPolicy::new(component(files.path(), name));
+    let options = || backend.options(registry.model().as_str());
+    let strict = PanelOptions::led_by(policy("default")).with_gate(policy("well_behaved"));
+    let strict = ModelRegistry::connect(options().with_panel(strict)).await.expect("a registry");
+    strict.activate_policy().await.expect("an activation");
+    let lax = options().with_panel(PanelOptions::led_by(policy("default")));
+    let lax = ModelRegistry::connect(lax).await.expect("a registry");
+    lax.promote(version(3)).override_policy().reason("an outage").await.expect("a promotion");
+    seen(&["overridden-policy"]).await;
+    registry.deactivate_policy().await.expect("an end");
+    registry.promote(version(4)).await.expect("a promotion");
+    seen(&[]).await;
+    // A tag that names an activation which the ledger has not.
+    let tag = hydra_base::testing::key(POLICY_TAG);
+    let value = format!("{} 0 2026-01-01T00:00:00.000Z ann: for all", "ab".repeat(32));
+    stores.set_registered_model_tag(registry.model(), &tag, &value).await.expect("a tag");
+    seen(&["lost-activation"]).await;
+    registry.deactivate_policy().reason("none").await.expect("an end");
+    // A champion in quarantine.
+    registry.quarantine(version(4), "a leak").await.expect("a quarantine");
+    seen(&["quarantined-champion"]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_stands_on_rest() {
+    Box::pin(what_stands(&Backend::rest())).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_stands_on_local_stores() {
+    for backend in [Backend::file(), Backend::sqlite(), Backend::memory()] {
+        Box::pin(what_stands(&backend)).await;
+    }
+}
+
+/// A model whose ledger cannot be read is shown with its aliases, and why.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_ledger_that_cannot_be_read_is_trouble_beside_the_aliases() {
+    let backend = Backend::sqlite();
+    let registry = registry(&backend, &fresh_name("unread")).await;
+    registry.promote(version(2)).await.expect("a promotion");
+    let stores = &registry.backend().registry;
+    let tag = hydra_base::testing::key("hydra.ledger.run");
+    stores.set_registered_model_tag(registry.model(), &tag, "not/a/run").await.expect("a tag");
+    let pattern = registry.model().as_str().parse().expect("a pattern");
+    let status = registry.statuses(&pattern).await.expect("a status").remove(0);
+    assert_eq!(status.champion, Some(version(2)));
+    assert_eq!(status.trouble.iter().map(Finding::code).collect::<Vec<_>>(), ["not-examined"]);
 }

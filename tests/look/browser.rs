@@ -86,6 +86,8 @@ fn a_browser_shows_the_page_and_filters_it() {
         {"evaluate": reveal},
         {"evaluate": keyboard},
         {"evaluate": names},
+        {"evaluate": "[...document.querySelectorAll('svg.timeline text')].filter((one) => { const box = one.getBBox(), \
+            whole = one.ownerSVGElement.viewBox.baseVal; return box.x < 0 || box.x + box.width > whole.width; }).length"},
         shot("page-open-1280.png"),
         {"open": url, "width": 1280, "scheme": "dark"},
         shot("page-dark-1280.png"),
@@ -115,8 +117,8 @@ fn a_browser_shows_the_page_and_filters_it() {
     assert!((1..entries).contains(&of(4)), "versions: {results:?}");
     assert_eq!(results[5], format!("0; 0 of {entries} entries"));
     assert_eq!(results[6], format!("{entries}; {entries} entries"));
-    assert_eq!(results[7..10], ["true", "true", "0"], "links, keyboard, names");
-    assert_eq!(results[10], "0", "nothing sticks out at 390");
+    assert_eq!(results[7..11], ["true", "true", "0", "0"], "links, keyboard, names, text that is cut");
+    assert_eq!(results[11], "0", "nothing sticks out at 390");
 }
 
 #[test]

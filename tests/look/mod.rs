@@ -1,7 +1,7 @@
 //! The page of the history, as files and in a browser.
 
 mod browser;
-mod scale;
+pub mod scale;
 mod server;
 mod story;
 
@@ -69,7 +69,8 @@ fn a_page_has_the_whole_story() {
     let page_of = page(&story.project, &[]);
     for part in [
         "<bdi>churn</bdi>",
-        "move outside of the ledger",
+        "move outside of the ledger, found then",
+        "<span class=\"dim\">found by</span> <bdi>oncall</bdi>",
         "wrong scores in the north, see incident 412",
         "soak-time",
         "what it lacked:",

@@ -121,19 +121,47 @@ fn a_changed_meaning_cannot_be_overlooked() {
     );
 }
 
-/// A real estimator of scikit-learn, logged and registered by Python.
+/// Models that Python logs with `mlflow.sklearn`: those of LightGBM are read, others are refused with what they are.
 #[test]
-fn a_model_of_another_flavor_is_not_promoted() {
+fn the_flavor_of_scikit_learn_is_read_where_it_holds_a_model_of_lightgbm() {
     let project = Project::new(None, &fresh_name("sklearn"));
     let uri = format!("sqlite:///{}", project.path().join("mlflow.db").display());
     let model = sound_model().join("model.lgb").display().to_string();
     let logged = project.json(["log-candidate", &model, "--metric", "auc=1"]);
     project.json(["promote"]);
     let name = logged["model"].as_str().expect("a name");
-    python::ask(NEWEST, "log_version.py", &[&uri, name, "sklearn"]);
-    let refused = project.run(["promote", "2"]);
-    assert_eq!(refused.code, 2);
-    let why = "caused by: the model has no lightgbm flavor (flavors: python_function, sklearn)";
-    assert!(refused.err.contains(why), "{}", refused.err);
-    assert_eq!(project.json(["champion"])["version"], 1);
+    let log = |flavor: &str| python::ask(NEWEST, "log_version.py", &[&uri, name, flavor]);
+    for (version, flavor, why) in [
+        (2, "sklearn", "(class: sklearn.linear_model._logistic.LogisticRegression"),
+        (
+            3,
+            "sklearn+pipeline",
+            "(class: sklearn.pipeline.Pipeline, holds: sklearn.preprocessing._data.StandardScaler, lightgbm.sklearn.LGBMClassifier",
+        ),
+    ] {
+        log(flavor);
+        let refused = project.run(["promote", &version.to_string()]);
+        assert_eq!(refused.code, 2, "{flavor}");
+        assert!(
+            refused.err.contains("an object of scikit-learn, not a model of LightGBM alone"),
+            "{}",
+            refused.err
+        );
+        assert!(refused.err.contains(why), "{}", refused.err);
+        assert_eq!(project.json(["champion"])["version"], 1, "{flavor}");
+    }
+    for (version, flavor) in [(4, "sklearn+classifier"), (5, "sklearn+skops")] {
+        let seen = log(flavor);
+        let rows = seen["rows"].as_array().expect("rows").iter().map(|row| {
+            let cells = row.as_array().expect("cells").iter().map(ToString::to_string);
+            cells.collect::<Vec<_>>().join(",") + "\n"
+        });
+        project.file("rows.csv", "a,b,c,d\n".to_owned() + &rows.collect::<String>());
+        let promoted = project.run(["promote", &version.to_string()]);
+        assert_eq!(promoted.code, 0, "{flavor}: {}", promoted.err);
+        let predicted = project.run(["-q", "predict", "rows.csv"]);
+        assert_eq!(predicted.code, 0, "{flavor}: {}", predicted.err);
+        let labels: Vec<&str> = predicted.out.lines().skip(1).collect();
+        assert_eq!(json!(labels), seen["predictions"], "{flavor}");
+    }
 }

@@ -17,7 +17,7 @@ use crate::support::backends::{Backend, Uploaded, fresh_name, sound_files};
 use crate::support::{root, version};
 
 const ELSEWHERE: &str = "flavors:\n  lightgbm:\n    data: ../../secret.lgb\n";
-const SKLEARN: &str = "flavors:\n  sklearn:\n    pickled_model: model.pkl\n";
+const XGBOOST: &str = "flavors:\n  xgboost:\n    data: model.xgb\n";
 
 async fn open(backend: &Backend) -> ModelRegistry {
     let options = backend.options(&fresh_name("preflight"));
@@ -91,7 +91,7 @@ async fn unsound_versions(backend: &Backend, registry: &ModelRegistry) -> Vec<(V
     for (files, why) in [
         (without("MLmodel"), "there is no MLmodel at"),
         (without("model.lgb"), "there is no model.lgb at"),
-        (changed(sound.clone(), "MLmodel", |bytes| *bytes = SKLEARN.into()), "no lightgbm flavor"),
+        (changed(sound.clone(), "MLmodel", |bytes| *bytes = XGBOOST.into()), "no lightgbm flavor"),
         (changed(sound.clone(), "MLmodel", |bytes| *bytes = ELSEWHERE.into()), "the data path of `MLmodel`"),
         (changed(sound.clone(), "MLmodel", |bytes| bytes.truncate(20)), "no lightgbm flavor"),
         (changed(sound.clone(), "MLmodel", |bytes| *bytes = b"flavors: [".to_vec()), "damaged YAML"),
@@ -344,6 +344,10 @@ macro_rules! on_every_backend {
         }
     };
 }
+
+// Below the macro, which it uses.
+mod approvals;
+mod disturbed;
 
 on_every_backend! {
     unsound_versions_are_not_promoted

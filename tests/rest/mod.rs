@@ -5,6 +5,7 @@ mod artifacts;
 mod connections;
 mod loading;
 mod postgres;
+mod proxies;
 mod rights;
 mod searches;
 mod tls;

@@ -32,6 +32,8 @@ fn each_command_needs_the_rights_of_the_table() {
     let model = fresh_name("rights");
     let project = Project::new(Some(&proxy.url), &model);
     project.file("train.csv", training_csv());
+    project.file("default.wasm", hydra_policy::Policy::default_bytes());
+    let other = fresh_name("copied");
     let log = LOG.to_vec();
     let commands: Vec<(Vec<&str>, Right)> = vec![
         (log.clone(), Right::Edit),
@@ -59,6 +61,10 @@ fn each_command_needs_the_rights_of_the_table() {
         (vec!["rollback"], Right::Edit),
         (vec!["quarantine", "2", "--reason", "x"], Right::Edit),
         (vec!["release", "2"], Right::Manage),
+        (vec!["policy", "activate", "default.wasm", "--reason", "x"], Right::Edit),
+        (vec!["policy", "active"], Right::Read),
+        (vec!["policy", "deactivate", "--reason", "x"], Right::Edit),
+        (vec!["copy", "2", "--to", &proxy.url, "--to-model", &other], Right::Edit),
     ];
     for (words, expected) in commands {
         proxy.take();

@@ -1,8 +1,11 @@
-//! The six cases of the original test suite, each as one named test per backend.
+//! The six cases of the original test suite, and the verbs that came later, each as one named test per backend.
 
 use futures_util::TryStreamExt as _;
 use hydra_lightgbm::matrix::Matrix;
-use hydra_registry::{Alias, Candidate, ErrorKind, ModelRegistry, OpenOptions, Outcome, Target, Version};
+use hydra_registry::{
+    Alias, Candidate, ErrorKind, ModelRegistry, OpenOptions, Outcome, PanelOptions, PanelPolicy, Target,
+    Version,
+};
 use hydra_training::baseline::{BaselineModel, TrainingParameters};
 use serde_json::json;
 
@@ -134,6 +137,59 @@ pub async fn list_versions(backend: &Backend) {
     assert!(versions.iter().all(|info| info.run_id.is_some() && info.created_at > 0));
 }
 
+/// Nomination, approval, quarantine and release, each of which decides what may become champion.
+pub async fn statements_about_versions(backend: &Backend) {
+    let registry = open(backend).await;
+    let first = log(&registry, 3).await;
+    registry.promote_to_champion(first).await.expect("a promotion");
+    let (second, third) = (log(&registry, 4).await, log(&registry, 5).await);
+    let nominated = registry.nominate(second).await.expect("a nomination");
+    assert_eq!((nominated.recorded, nominated.former_candidate), (true, Some(third)));
+    assert_eq!(alias(&registry, Alias::CANDIDATE).await, Some(second));
+    let quarantined = registry.quarantine(second, "leaked labels").await.expect("a quarantine");
+    assert!(!quarantined.can_become_champion);
+    let refused = registry.promote_to_champion(Target::Candidate).await.expect_err("in quarantine");
+    assert_eq!(refused.kind(), ErrorKind::Quarantined);
+    registry.release(second).await.expect("a release");
+    let approved = registry.approve(second).reason("reviewed").await.expect("an approval");
+    let found = registry.backend().registry.model_version(registry.model(), second).await;
+    assert_eq!(approved.sha256.as_ref(), found.expect("the version").tags.get("hydra.model.sha256"));
+    let promoted = registry.promote_to_champion(Target::Candidate).await.expect("a promotion");
+    assert_eq!((promoted.outcome, promoted.target), (Outcome::Done, Some(second)));
+    let back = registry.rollback(Target::PolicyChoice).quarantine().await.expect("a rollback");
+    assert_eq!(back.quarantined.into_iter().collect::<Vec<_>>(), [second]);
+    assert_eq!(alias(&registry, Alias::CHAMPION).await, Some(first));
+    let again = registry.rollback(Target::PolicyChoice).await.expect_err("it was left for good");
+    assert_eq!(again.kind(), ErrorKind::Quarantined);
+}
+
+/// Activation, an approval of its end, and the end.
+pub async fn the_active_policy(backend: &Backend) {
+    let registry = open(backend).await;
+    let first = log(&registry, 3).await;
+    registry.promote_to_champion(first).await.expect("a promotion");
+    let files = tempfile::tempdir().expect("a directory");
+    let component = crate::ledger::activation::component(files.path(), "default");
+    let options = || {
+        let panel = PanelOptions::led_by(PanelPolicy::new(component.clone()));
+        backend.options(registry.model().as_str()).with_panel(panel).with_activation_approvals(1)
+    };
+    let host = ModelRegistry::connect(options()).await.expect("a registry");
+    let activated = host.activate_policy().reason("for all").await.expect("an activation");
+    assert!(activated.recorded && activated.sha256.is_some());
+    let second = log(&registry, 4).await;
+    let promoted = registry.promote_to_champion(second).await.expect("a promotion");
+    assert_eq!((promoted.outcome, promoted.active_policy), (Outcome::Done, activated.sha256));
+    let refused = registry.deactivate_policy().await.expect_err("it asks for an approval");
+    assert_eq!(refused.kind(), ErrorKind::ActivationApprovals);
+    let bob = ModelRegistry::connect(options().with_actor("bob")).await.expect("a registry");
+    bob.approve_policy(None).await.expect("an approval");
+    let ended = registry.deactivate_policy().await.expect("an end");
+    assert_eq!((ended.recorded, ended.former), (true, activated.sha256));
+    let back = registry.rollback(Target::PolicyChoice).await.expect("a rollback");
+    assert_eq!((back.outcome, back.active_policy), (Outcome::Done, None));
+}
+
 /// One named test per case, for the backend that `$open` returns. Attributes before `$open` apply to each test.
 macro_rules! seed {
     ($(#[$attribute:meta])* $module:ident: $open:expr) => {
@@ -144,6 +200,8 @@ macro_rules! seed {
             rollback
             rollback_with_none_archived_is_an_error
             list_versions
+            statements_about_versions
+            the_active_policy
         }
     };
     (@each $attributes:tt $module:ident: $open:expr; $($case:ident)+) => {

@@ -10,6 +10,8 @@ use serde_json::Value;
 #[derive(Debug)]
 pub struct Project {
     home: tempfile::TempDir,
+    /// The directory of the project if it is not `home`.
+    place: Option<PathBuf>,
     tracking_uri: Option<String>,
 }
 
@@ -29,12 +31,21 @@ impl Project {
     pub fn new(tracking_uri: Option<&str>, model: &str) -> Self {
         let home = tempfile::tempdir().expect("a project directory");
         std::fs::write(home.path().join("hydra.toml"), format!("model = \"{model}\"\n")).expect("hydra.toml");
-        Self { home, tracking_uri: tracking_uri.map(str::to_owned) }
+        Self { home, place: None, tracking_uri: tracking_uri.map(str::to_owned) }
+    }
+
+    /// The same project in the directory `place`, which is created with its settings if it does not exist.
+    pub fn within(self, place: &Path) -> Self {
+        std::fs::create_dir_all(place).expect("the directory of the project");
+        if !place.join("hydra.toml").exists() {
+            std::fs::copy(self.home.path().join("hydra.toml"), place.join("hydra.toml")).expect("hydra.toml");
+        }
+        Self { place: Some(place.to_owned()), ..self }
     }
 
     /// The project's root.
     pub fn path(&self) -> &Path {
-        self.home.path()
+        self.place.as_deref().unwrap_or_else(|| self.home.path())
     }
 
     /// Writes a file into the project and returns its path.

@@ -61,11 +61,11 @@ fn error_of<T: std::fmt::Debug>(result: Result<T>) -> Error {
 
 /// A directory of keys by openssl.
 #[derive(Debug)]
-struct Keys(tempfile::TempDir);
+pub(crate) struct Keys(tempfile::TempDir);
 
 impl Keys {
     /// Key pairs of these names: `NAME.key` and `NAME.pub`. Names that begin with `ed` are of Ed25519, others of P-256.
-    fn new(names: &[&str]) -> Self {
+    pub(crate) fn new(names: &[&str]) -> Self {
         let keys = Self(tempfile::tempdir().expect("a directory"));
         for name in names {
             let algorithm: &[&str] = if name.starts_with("ed") {
@@ -79,31 +79,31 @@ impl Keys {
         keys
     }
 
-    fn openssl(&self, args: &[&str]) {
+    pub(crate) fn openssl(&self, args: &[&str]) {
         let ran = Command::new("openssl").args(args).current_dir(self.0.path()).output().expect("openssl");
         assert!(ran.status.success(), "openssl {args:?}: {}", String::from_utf8_lossy(&ran.stderr));
     }
 
-    fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.0.path().join(name)
     }
 
-    fn private(&self, name: &str) -> PrivateKey {
+    pub(crate) fn private(&self, name: &str) -> PrivateKey {
         PrivateKey::read(&self.path(&format!("{name}.key"))).expect("a private key")
     }
 
-    fn config(&self, name: &str) -> KeyConfig {
+    pub(crate) fn config(&self, name: &str) -> KeyConfig {
         let mut config = KeyConfig::new(self.path(&format!("{name}.pub")).to_string_lossy());
         config.name = Some(name.to_owned());
         config
     }
 
     /// Rules by which all of these must have signed.
-    fn all_of(&self, names: &[&str]) -> TrustConfig {
+    pub(crate) fn all_of(&self, names: &[&str]) -> TrustConfig {
         TrustConfig::all_of(names.iter().map(|name| self.config(name)))
     }
 
-    fn rules(&self, names: &[&str]) -> TrustRules {
+    pub(crate) fn rules(&self, names: &[&str]) -> TrustRules {
         self.all_of(names).load().expect("rules")
     }
 }

@@ -1,6 +1,6 @@
 //! Signatures of models: what is not signed becomes no champion, and is neither loaded nor served.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use hydra_base::names::Alias;
 use hydra_registry::{ErrorKind, ModelRegistry, OpenOptions, Version};
@@ -9,7 +9,8 @@ use serde_json::{Value, json};
 use super::{Keys, error_of};
 use crate::support::backends::fresh_name;
 use crate::support::binary::Project;
-use crate::support::model;
+use crate::support::server::{NEWEST, Server};
+use crate::support::{files_below, model};
 
 /// A project with a candidate, whose models must be signed by `ml`.
 fn project(keys: &Keys) -> (Project, String) {
@@ -122,6 +123,12 @@ async fn what_is_not_signed_is_neither_loaded_nor_served() {
         assert_eq!(error_of(open.load_found(behind().await).await.map(drop)).kind(), kind);
         open.load_to_measure(&two.into()).await.expect("measured before it is signed");
     }
+    let diagnosed = project.run(["doctor"]);
+    assert!(
+        diagnosed.out.contains("untrusted-model") && diagnosed.out.contains("model sign 2"),
+        "{}",
+        diagnosed.out
+    );
     let predicted = project.run(["predict", "--version", "2", "rows.csv"]);
     assert!(predicted.code == 2, "{}", predicted.out);
     // The version that was served last is signed still.
@@ -156,4 +163,35 @@ async fn a_rollback_goes_to_a_signed_version_only() {
     assert!(error.hint().is_some_and(|hint| hint.contains("model sign 1")), "{error:?}");
     open.sign_model(&Version::FIRST.into(), &keys.private("ml")).await.expect("signed");
     open.rollback(Version::FIRST).await.expect("rolled back");
+}
+
+/// A signature is of bytes: on a server, whose listings show only sizes, a file that was swapped after it was opened is noticed.
+#[test]
+fn a_signed_file_that_is_swapped_on_a_server_is_noticed() {
+    let (keys, server, name) = (Keys::new(&["ml"]), Server::shared(NEWEST), fresh_name("signed-model"));
+    let project = Project::new(Some(&server.url), &name);
+    for case in ["regression", "binary_int"] {
+        project.json(["log-candidate", &model(case), "--metric", "auc=0.9"]);
+    }
+    let key = keys.path("ml.pub").display().to_string();
+    project.file(
+        "hydra.toml",
+        format!("model = '{name}'\n[model-trust]\nall-of = [{{ pub-key = '{key}', name = 'ml-team' }}]\n"),
+    );
+    project.json(["model", "sign", "2", "--key", keys.path("ml.key").to_str().expect("a path")]);
+    project.json(["promote", "2", "--dry-run"]);
+    let logged = std::fs::read(model("binary_int")).expect("a model");
+    let shown = project.json(["show", "2"]);
+    let of_model = shown["source"].as_str().and_then(|source| source.strip_prefix("models:/"));
+    let id = of_model.or(shown["run_id"].as_str()).expect("an id");
+    let files = files_below(&server.home.join("artifacts"));
+    let is_ours = |file: &&PathBuf| file.ends_with("model.lgb") && file.to_string_lossy().contains(id);
+    let file = files.iter().find(is_ours).expect("the file");
+    let swapped = String::from_utf8(logged.clone()).expect("text").replace("label_index=0", "label_index=1");
+    assert_eq!(swapped.len(), logged.len());
+    std::fs::write(file, swapped).expect("swapped");
+    let refused = project.run(["--output", "json", "promote", "2"]);
+    std::fs::write(file, logged).expect("restored");
+    assert!(refused.code == 2 && refused.err.contains("\"Unloadable\""), "{}{}", refused.out, refused.err);
+    project.json(["promote", "2"]);
 }

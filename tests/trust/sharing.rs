@@ -121,6 +121,14 @@ fn references_that_are_wrong_are_refused_before_anything_is_asked() {
     for (args, text) in [
         (&["policy", "push", "gate.wasm", "gate.wasm"][..], "is not a reference"),
         (&["policy", "push", "oci://r.example/gate", "gate.wasm"], "neither a tag nor a digest"),
+        (
+            &["policy", "push", &format!("oci://r.example/gate:sha256-{}", "ab".repeat(32)), "gate.wasm"],
+            "hold the signatures",
+        ),
+        (
+            &["policy", "push", &format!("oci://r.example/gate:sha256-{}.sig", "ab".repeat(32)), "gate.wasm"],
+            "hold the signatures",
+        ),
         (&["policy", "pull", "oci://r.example/Gate:1"], "the repository has other characters"),
         (&["--policy", "oci://r.example", "promote"], "it names no repository"),
         (&["policy", "sign", "oci://r.example/gate:1", "--key", "none.key"], "cannot read the key"),
@@ -128,4 +136,30 @@ fn references_that_are_wrong_are_refused_before_anything_is_asked() {
         let refused = complaint(&project, args, 2);
         assert!(refused.contains(text), "{args:?}: {refused}");
     }
+}
+
+/// A process that the helper leaves behind holds its output open: the command ends anyway.
+#[cfg(unix)]
+#[test]
+fn a_helper_that_leaves_a_process_behind_does_not_hold_up_a_command() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let (registry, project) = (Registry::start(), project());
+    let (reference, home) = (registry.reference("gate:1"), project.path().to_owned());
+    json_with(&project, &["policy", "push", &reference, "gate.wasm"], &[]);
+    let helper = home.join("docker-credential-leaving");
+    project.file("config.json", format!("{{\"credHelpers\": {{\"{}\": \"leaving\"}}}}", registry.host));
+    project.file(
+        "docker-credential-leaving",
+        "#!/bin/sh\nsleep 20 &\necho '{\"Username\": \"u\", \"Secret\": \"s\"}'\n",
+    );
+    std::fs::set_permissions(&helper, std::fs::Permissions::from_mode(0o755)).expect("a mode");
+    let path = format!("{}:{}", home.display(), std::env::var("PATH").unwrap_or_default());
+    let began = std::time::Instant::now();
+    let mut command = project.command(["policy", "pull", &reference, "--out", "back.wasm"]);
+    let command =
+        command.env("DOCKER_CONFIG", &home).env("PATH", path).env("HYDRA_CACHE_DIR", home.join("cache"));
+    let ran = command.stdout(std::process::Stdio::null()).output().expect("the binary runs");
+    let told = String::from_utf8_lossy(&ran.stderr).into_owned();
+    assert!(ran.status.code() == Some(2) && told.contains("does not end its answer"), "{told}");
+    assert!(began.elapsed() < std::time::Duration::from_secs(15), "{:?}", began.elapsed());
 }

@@ -269,7 +269,7 @@ fn the_ledger_records_who_signed() {
             public("ed-review"),
         ),
     );
-    project.json(["policy", "push", &reference, "gate.wasm"]);
+    let pushed = project.json(["policy", "push", &reference, "gate.wasm"]);
     project.json(["log-candidate", &model("binary_int"), "--metric", "auc=0.9"]);
     let refused = project.run(["promote"]);
     assert!(refused.code == 2 && refused.err.contains("no signature"), "{}", refused.err);
@@ -284,5 +284,36 @@ fn the_ledger_records_who_signed() {
     let signers = newest["entry"]["decided"]["signers"].as_array().expect("signers").clone();
     ids.sort_by_key(|id| id.to_string());
     assert_eq!(signers, ids);
+    // What the tag named is on record, too.
+    assert_eq!(newest["entry"]["decided"]["manifests"], json!([pushed["digest"]]));
+    let activated = project.json(["policy", "activate"]);
+    project.json(["log-candidate", &model("binary_int"), "--metric", "auc=0.9"]);
+    // From now on nothing of the registry is needed, on any host.
+    registry.be_down(true);
+    project.file("hydra.toml", format!("model = '{name}'\n"));
+    let promoted = project.json(["promote"]);
+    assert_eq!(json!([promoted["outcome"], promoted["active_policy"]]), json!(["done", activated["policy"]]));
+    let entries = project.json(["history", "--limit", "2"])["entries"].clone();
+    for (entry, operation) in [(&entries[0], "promote"), (&entries[1], "activate")] {
+        assert_eq!(entry["operation"], operation);
+        assert_eq!(
+            json!([entry["signers"], entry["manifests"]]),
+            json!([ids, [pushed["digest"]]]),
+            "{operation}"
+        );
+    }
+    let digest = pushed["digest"].as_str().expect("a digest");
+    for command in
+        [&["history", "--limit", "1"][..], &["history", "show", "4"], &["policy", "history", "--limit", "1"]]
+    {
+        let text = project.run(command).out;
+        assert!(text.contains(&format!("from the artifact sha256:{digest}")), "{command:?}: {text}");
+        assert!(
+            ids.iter().all(|id| text.contains(&format!("signed by key {}", id.as_str().expect("an id")))),
+            "{text}"
+        );
+    }
+    let active = project.run(["policy", "active"]).out;
+    assert!(active.contains("signed  by release\n") && active.contains("signed  by 1 of "), "{active}");
     assert_eq!(project.run(["history", "verify"]).code, 0);
 }

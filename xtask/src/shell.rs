@@ -44,8 +44,17 @@ pub fn capture(program: impl AsRef<OsStr>, args: &[&str]) -> Option<String> {
 }
 
 /// The cargo that runs this task.
+///
+/// Cargo describes the package of this task in variables. Build scripts of C libraries depend on them, so that a build with them
+/// compiles again what a developer's own build has compiled.
 pub fn cargo() -> Command {
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    let of_package = |name: &str| name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_");
+    for (name, _) in std::env::vars_os() {
+        if name.to_str().is_some_and(of_package) {
+            command.env_remove(name);
+        }
+    }
     command.current_dir(crate::paths::root());
     command
 }

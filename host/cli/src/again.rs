@@ -14,6 +14,9 @@ const PLACE: [&str; 4] = ["config", "tracking-uri", "registry-uri", "model"];
 /// Names of commands that texts use otherwise, too: for an alias, and for the model and the policy of `hydra.toml`.
 const AMBIGUOUS: [&str; 3] = ["champion", "model", "policy"];
 
+/// The commands of `policy` that are about a model.
+const POLICY_OF_MODEL: [&str; 6] = ["activate", "deactivate", "approve", "active", "history", "backtest"];
+
 /// The program's name, as texts write it.
 const PROGRAM: &str = "hydra-registry ";
 
@@ -53,13 +56,12 @@ impl Again {
         Self { options: option.into_iter().collect() }
     }
 
-    /// `text`, with these options in each command that it names.
+    /// `text`, with the program's name and these options in each command that it names, as it can be typed.
     pub fn complete(&self, text: &str) -> String {
-        if self.options.is_empty() {
-            return text.to_owned();
-        }
         let mut whole = text.to_owned();
-        for command in commands().iter().filter(|command| !AMBIGUOUS.contains(&command.as_str())) {
+        let policy = subcommands_of("policy").into_iter().map(|name| format!("policy {name}"));
+        let named = commands().into_iter().filter(|command| !AMBIGUOUS.contains(&command.as_str()));
+        for command in named.chain(policy) {
             for end in ["`", " "] {
                 whole = whole.replace(&format!("`{command}{end}"), &format!("`{PROGRAM}{command}{end}"));
             }
@@ -82,10 +84,15 @@ impl Again {
         let word =
             command.split(|sign: char| !sign.is_ascii_lowercase() && sign != '-').next().unwrap_or_default();
         // `policy build` and its like are not about a model.
-        if word == "policy" || !commands().iter().any(|command| command == word) {
+        let is_of_model = match command.strip_prefix("policy ") {
+            Some(rest) => rest.split([' ', '`']).next().is_some_and(|name| POLICY_OF_MODEL.contains(&name)),
+            None => word != "policy" && commands().iter().any(|command| command == word),
+        };
+        if !is_of_model {
             return String::new();
         }
-        let decides = matches!(word, "promote" | "rollback");
+        // An activation without files is that of the policy that the options name.
+        let decides = matches!(word, "promote" | "rollback") || command.starts_with("policy activate`");
         let given = self.options.iter().filter(|(option, _)| {
             (decides || PLACE.contains(option)) && !(own_model.is_some() && *option == "model")
         });
@@ -96,6 +103,13 @@ impl Again {
 /// The names of all commands.
 fn commands() -> Vec<String> {
     Cli::command().get_subcommands().map(|command| command.get_name().to_owned()).collect()
+}
+
+/// The names of the commands of a command.
+fn subcommands_of(name: &str) -> Vec<String> {
+    let cli = Cli::command();
+    let below = cli.find_subcommand(name).into_iter().flat_map(clap::Command::get_subcommands);
+    below.map(|command| command.get_name().to_owned()).collect()
 }
 
 /// What follows the first word, which may be in single quotes.
@@ -134,7 +148,10 @@ mod tests {
             "`hydra-registry --model e --policy gate.wasm --set metric=auc rollback --to 2` returns to it; \
              `hydra-registry --model e doctor --fix` repairs; next: hydra-registry --model e list"
         );
-        assert_eq!(again(&["promote"]).complete(hint), hint);
+        // Without options, a command can be typed as it stands, too.
+        let plain = hint.replace("`doctor", "`hydra-registry doctor");
+        assert_eq!(again(&["promote"]).complete(hint), plain);
+        assert_eq!(again(&["promote"]).complete(&plain), plain);
     }
 
     #[test]
@@ -191,11 +208,22 @@ mod tests {
             let expected = if AMBIGUOUS.contains(&command.as_str()) { &named } else { &complete };
             assert_eq!(given.complete(&named), *expected);
         }
-        for (text, place) in
-            [("`hydra-registry champion`", "--model e "), ("`hydra-registry policy test`", "")]
-        {
+        for (text, place) in [
+            ("`hydra-registry champion`", "--model e "),
+            ("`hydra-registry policy test`", ""),
+            ("`hydra-registry policy activate FILE…`", "--model e "),
+            ("`hydra-registry policy active`", "--model e "),
+        ] {
             let expected = text.replace(PROGRAM, &format!("{PROGRAM}{place}"));
             assert_eq!(given.complete(text), expected);
+            assert_eq!(given.complete(&expected), expected, "once is enough");
+        }
+        assert_eq!(
+            given.complete("`policy deactivate --reason REASON` or `policy build`"),
+            "`hydra-registry --model e policy deactivate --reason REASON` or `hydra-registry policy build`"
+        );
+        for name in POLICY_OF_MODEL {
+            assert!(subcommands_of("policy").iter().any(|known| known == name), "{name}");
         }
     }
 }

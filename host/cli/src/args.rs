@@ -56,9 +56,9 @@ pub struct Cli {
 const LONG_VERSION: &str = concat!(
     env!("CARGO_PKG_VERSION"),
     "\ncommit:   ",
-    env!("HYDRA_COMMIT"),
+    env!("BUILD_COMMIT"),
     "\nengine:   wasmtime ",
-    env!("HYDRA_ENGINE_VERSION"),
+    env!("BUILD_ENGINE"),
     "\ncontract: hydra:lifecycle@0.2, 0.1\nledger:   schema 2, 1"
 );
 
@@ -86,6 +86,10 @@ pub struct GlobalArgs {
     #[arg(long, global = true, env = environment::REGISTRY_URI, value_name = "URI", hide_env_values = true)]
     pub registry_uri: Option<GivenUri>,
 
+    /// Artifacts that have moved: what the store calls OLD, a directory or a URI, and all below it, is at NEW
+    #[arg(long = "artifact-root-map", global = true, value_name = "OLD=NEW")]
+    pub artifact_root_map: Vec<String>,
+
     /// The registered model [default: hydra-baseline]
     #[arg(long, global = true, env = environment::MODEL, value_name = "NAME", hide_env_values = true)]
     pub model: Option<String>,
@@ -106,6 +110,10 @@ pub struct GlobalArgs {
     /// A limit of a decision, such as fuel=10000000; `policy inspect` lists them; NAME.LIMIT for one of several policies
     #[arg(long = "budget", global = true, value_name = "[NAME.]LIMIT=VALUE")]
     pub budget: Vec<String>,
+
+    /// A limit for reading models, such as features=20000000 or bytes=4GiB; docs/limits.md lists them
+    #[arg(long = "model-limit", global = true, value_name = "NAME=VALUE")]
+    pub model_limits: Vec<String>,
 
     /// Ask OCI registries on other machines without TLS, and then without credentials [default: HYDRA_OCI_PLAIN_HTTP]
     #[arg(long, global = true)]
@@ -439,7 +447,7 @@ mod tests {
         assert!(LONG_VERSION.contains(&format!("hydra:lifecycle@{}\n", known.join(", "))), "{known:?}");
         let schema = hydra_lifecycle::ledger::entry::SCHEMA;
         assert!(LONG_VERSION.contains(&format!("schema {schema}, 1")));
-        assert!(!env!("HYDRA_ENGINE_VERSION").is_empty());
+        assert!(!env!("BUILD_ENGINE").is_empty());
     }
 
     #[test]

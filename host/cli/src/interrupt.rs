@@ -1,19 +1,25 @@
 //! Ctrl-C and SIGTERM: a command that changes a registry is asked to stop cleanly by the first signal, and ended by the second
-//! one; a command that writes a file is ended after its temporary file is removed.
+//! one; a command that writes a file is ended after its temporary file is removed. A command that has written its file and now
+//! changes a registry does the former.
 
 use std::future::pending;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::mpsc;
 use std::thread;
 
 use tokio::sync::oneshot;
 
-use crate::ExitStatus;
+use crate::{ExitStatus, remote};
 use hydra_base::error::{Error, ErrorKind, Result};
+
+/// Whether the first signal asks the command to stop.
+static STOPS_CLEANLY: AtomicBool = AtomicBool::new(false);
 
 /// From now on, signals do not end the program; the first one makes the future ready. Call this in a runtime.
 pub fn first() -> Result<impl Future<Output = ()> + Send> {
     let mut signals = Signals::listen()
         .map_err(|source| Error::new(ErrorKind::Config, "cannot listen for Ctrl-C").with_source(source))?;
+    STOPS_CLEANLY.store(true, Relaxed);
     let (tell, told) = oneshot::channel();
     tokio::spawn(async move {
         signals.next().await;
@@ -30,7 +36,7 @@ pub fn first() -> Result<impl Future<Output = ()> + Send> {
     })
 }
 
-/// From now on, a signal ends the program after the [files that are not complete](hydra_tables::remove_partial_files) are
+/// From now on, a signal ends the program after the [files that are not complete](hydra_tables::remove_partial_files), and uploads, are
 /// removed, also while the command computes.
 pub fn remove_partial_files() -> Result<()> {
     let failed = |source: std::io::Error| {
@@ -46,7 +52,11 @@ pub fn remove_partial_files() -> Result<()> {
             let _ = ready.send(());
             signals.next().await;
             hydra_tables::remove_partial_files();
-            std::process::exit(ExitStatus::Error.code().into());
+            remote::abort_uploads();
+            if !STOPS_CLEANLY.load(Relaxed) {
+                std::process::exit(ExitStatus::Error.code().into());
+            }
+            Ok(())
         })
     };
     thread::Builder::new().name("signals".to_owned()).spawn(listen).map_err(failed)?;

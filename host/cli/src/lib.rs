@@ -22,6 +22,7 @@ mod predict;
 mod printer;
 #[cfg(test)]
 mod reference;
+mod remote;
 pub mod report;
 mod selector;
 mod settings;

@@ -52,6 +52,9 @@ impl Settings {
             given.or_else(|| Some(project.root().join(CONFIG_FILE))).filter(|path| path.exists());
         let (serve, notify) = (config.serve.clone(), config.notify.clone());
         let (set, configured) = (key_values("--set", &args.set)?, config.settings.clone());
+        if let Some(limits) = config.model_limits(&key_values("--model-limit", &args.model_limits)?)? {
+            limits.set_for_process()?;
+        }
         let environment = Environment::of_process();
         let has_compiler = environment.get(environment::POLICY_COMPILER).is_some();
         let mut options = OpenOptions::new()
@@ -70,6 +73,9 @@ impl Settings {
         }
         if let Some(uri) = uri(&args.registry_uri) {
             options = options.with_registry_uri(uri);
+        }
+        for (old, new) in key_values("--artifact-root-map", &args.artifact_root_map)? {
+            options = options.with_artifact_root(old, new);
         }
         if let Some(name) = args.model.as_deref().filter(|name| !name.is_empty()) {
             options = options.with_model(name);
@@ -138,6 +144,18 @@ pub fn key_values(flag: &str, given: &[String]) -> Result<BTreeMap<String, Strin
 #[cfg(test)]
 mod tests {
     use super::*;
+    use hydra_lightgbm::loaded::ModelLimits;
+
+    #[test]
+    fn the_limits_in_docs_are_those_of_the_readers() {
+        let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/limits.md");
+        let docs = std::fs::read_to_string(path).expect("docs/limits.md");
+        let rows = ModelLimits::named()
+            .iter()
+            .map(|limit| format!("| `{}` | {} | {} |\n", limit.name, limit.of, limit.built_in()));
+        let table = rows.collect::<String>();
+        assert!(docs.contains(&table), "write this table into docs/limits.md:\n{table}");
+    }
 
     #[test]
     fn key_values_split_at_the_first_sign_and_name_what_is_wrong() {

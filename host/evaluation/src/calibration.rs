@@ -1,5 +1,6 @@
 //! Whether probabilities are as great as the shares that they predict.
 
+use crate::accumulate::{Accumulator as _, Compensated};
 use crate::dataset::{Dataset, Partitions};
 use crate::scores::Scores;
 
@@ -26,9 +27,9 @@ pub(crate) struct Calibration([Sums; BINS]);
 #[derive(Debug, Clone, Copy, Default)]
 struct Sums {
     rows: u64,
-    weight: f64,
-    scores: f64,
-    positive: f64,
+    weight: Compensated,
+    scores: Compensated,
+    positive: Compensated,
 }
 
 /// The bins of each segment.
@@ -44,9 +45,9 @@ pub(crate) fn calibrations(
         for segment in partitions.each(row) {
             let sums = &mut bins[segment].0[bin];
             sums.rows += 1;
-            sums.weight += weight;
-            sums.scores += weight * score;
-            sums.positive += if *class == 1 { weight } else { 0.0 };
+            sums.weight.add(weight);
+            sums.scores.add(weight * score);
+            sums.positive.add(if *class == 1 { weight } else { 0.0 });
         }
     }
     bins
@@ -55,17 +56,17 @@ pub(crate) fn calibrations(
 impl Calibration {
     /// [`crate::Metric::Ece`].
     pub(crate) fn error(&self) -> f64 {
-        let weight: f64 = self.0.iter().map(|sums| sums.weight).sum();
-        self.0.iter().map(|sums| (sums.positive - sums.scores).abs()).sum::<f64>() / weight
+        let weight: f64 = self.0.iter().map(|sums| sums.weight.value()).sum();
+        self.0.iter().map(|sums| sums.positive.minus(sums.scores).abs()).sum::<f64>() / weight
     }
 
     /// The bins.
     pub(crate) fn bins(&self) -> Vec<CalibrationBin> {
         let bin = |sums: &Sums| CalibrationBin {
             rows: sums.rows,
-            weight: sums.weight,
-            mean_score: sums.scores / sums.weight,
-            positive_share: sums.positive / sums.weight,
+            weight: sums.weight.value(),
+            mean_score: sums.scores.value() / sums.weight.value(),
+            positive_share: sums.positive.value() / sums.weight.value(),
         };
         self.0.iter().map(bin).collect()
     }

@@ -260,6 +260,11 @@ impl Partitions<'_> {
         }
     }
 
+    /// The column whose segments [`Partitions::of`] numbers so.
+    pub(crate) fn column(&self, segment: usize) -> usize {
+        self.columns.iter().take_while(|(first, _)| *first as usize <= segment).count()
+    }
+
     /// The segments that [`Partitions::of`] gives for this column.
     pub(crate) fn range(&self, column: usize) -> Range<usize> {
         let first = |column: usize| self.columns.get(column).map_or(self.len(), |(first, _)| *first as usize);

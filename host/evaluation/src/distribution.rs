@@ -1,5 +1,6 @@
 //! How the scores of a version are distributed, and how two distributions differ.
 
+use crate::accumulate::{Accumulator as _, Compensated};
 use crate::dataset::Partitions;
 use crate::resample::interval::{position, quantile};
 use crate::scores::{Output, Scores};
@@ -159,7 +160,7 @@ pub(crate) fn row_agreement(
     challenger: &Scores,
     label_of: Option<LabelOf<'_>>,
 ) -> Vec<RowAgreement> {
-    let mut sums = vec![(0_u64, 0_u64, 0.0); sizes.len()];
+    let mut sums = vec![(0_u64, 0_u64, Compensated::default()); sizes.len()];
     for row in 0..baseline.rows() {
         let (a, b) = (baseline.row(row), challenger.row(row));
         let equal = a.iter().zip(b).all(|(a, b)| a.to_bits() == b.to_bits());
@@ -169,15 +170,15 @@ pub(crate) fn row_agreement(
             let sums = &mut sums[segment];
             sums.0 += u64::from(equal);
             sums.1 += u64::from(changed);
-            sums.2 += difference;
+            sums.2.add(difference);
         }
     }
-    let agreement = |((equal, label_changes, difference), size): ((u64, u64, f64), &u64)| {
+    let agreement = |((equal, label_changes, difference), size): ((u64, u64, Compensated), &u64)| {
         let size = *size as f64;
         RowAgreement {
             equal: equal as f64 / size,
             label_changes: if label_of.is_some() { label_changes as f64 / size } else { f64::NAN },
-            mean_difference: difference / (size * baseline.outputs() as f64),
+            mean_difference: difference.value() / (size * baseline.outputs() as f64),
         }
     };
     sums.into_iter().zip(sizes).map(agreement).collect()

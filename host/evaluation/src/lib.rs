@@ -16,10 +16,12 @@
 //! **Memory** per row and version is 8 bytes for each output, which the caller holds, and 4 for an order; 4 more
 //! for one version. Sums of resamples do not grow with the rows. Metrics of rankings need 8 bytes for each group besides.
 
+mod accumulate;
 mod calibration;
 mod check;
 mod dataset;
 mod delong;
+mod deviance;
 mod distribution;
 mod document;
 mod figures;

@@ -1,6 +1,8 @@
 //! Metrics that are computed from sums over rows.
 
+use crate::accumulate::{Accumulator as _, Compensated};
 use crate::dataset::{Dataset, Kind, Partitions};
+use crate::deviance;
 use crate::metric::Metric;
 use crate::resample::sums::{BLOCK, Block, Members, Source};
 use crate::scores::Scores;
@@ -21,10 +23,10 @@ enum Sum {
     Weight,
     /// `Σ w`, with weights of 32 bits.
     SingleWeight,
-    /// `Σ w (y - c)`, where `c` is the mean label.
-    Label,
+    /// `Σ w (y - c)`, where `c` is the mean label of the row's segment in this column of segments; of all rows for 0.
+    Label(usize),
     /// `Σ w (y - c)²`.
-    LabelSquared,
+    LabelSquared(usize),
     /// `Σ w` times the loss of one version's score by a metric.
     Loss(Metric, usize),
     /// `Σ w` over the rows of these true and predicted classes, by one version.
@@ -38,8 +40,8 @@ pub(crate) struct Pointwise<'a> {
     versions: &'a [Scores],
     threshold: f64,
     sums: Vec<Sum>,
-    /// The mean of the labels.
-    center: f64,
+    /// The mean of the labels of each segment; none if no metric needs it.
+    centers: Vec<f64>,
 }
 
 impl<'a> Pointwise<'a> {
@@ -54,18 +56,30 @@ impl<'a> Pointwise<'a> {
         let mut sums = Vec::new();
         for metric in metrics {
             for version in 0..versions.len() {
-                for sum in needed(*metric, version) {
+                for sum in needed(*metric, version, partitions.per_row()) {
                     if !sums.contains(&sum) {
                         sums.push(sum);
                     }
                 }
             }
         }
-        Self { dataset, partitions, versions, threshold, sums, center: mean_label(dataset) }
+        let centers = match &dataset.labels.0 {
+            Kind::Values(labels) if metrics.contains(&Metric::R2) => {
+                spreads(labels, dataset, partitions).into_iter().map(|spread| spread.mean).collect()
+            }
+            _ => Vec::new(),
+        };
+        Self { dataset, partitions, versions, threshold, sums, centers }
     }
 
-    /// A metric of a version from the sums of a segment. NaN if they do not define it.
-    pub(crate) fn metric(&self, metric: Metric, version: usize, sums: impl Fn(usize) -> f64) -> f64 {
+    /// A metric of a version from the sums of `segment`. NaN if they do not define it.
+    pub(crate) fn metric(
+        &self,
+        metric: Metric,
+        version: usize,
+        segment: usize,
+        sums: impl Fn(usize) -> f64,
+    ) -> f64 {
         let sum = |wanted: Sum| self.sums.iter().position(|sum| *sum == wanted).map_or(f64::NAN, &sums);
         let weight = || sum(Sum::Weight);
         let loss = || sum(Sum::Loss(metric, version));
@@ -87,7 +101,8 @@ impl<'a> Pointwise<'a> {
             }
             Metric::Rmse => (loss() / weight()).sqrt(),
             Metric::R2 => {
-                let (label, squares) = (sum(Sum::Label), sum(Sum::LabelSquared));
+                let column = self.partitions.column(segment);
+                let (label, squares) = (sum(Sum::Label(column)), sum(Sum::LabelSquared(column)));
                 let spread = squares - label * label / weight();
                 if spread <= ROUNDING * squares { f64::NAN } else { 1.0 - loss() / spread }
             }
@@ -102,11 +117,11 @@ impl<'a> Pointwise<'a> {
         match (sum, &dataset.labels.0) {
             (Sum::Weight, _) => each(first, values, weight),
             (Sum::SingleWeight, _) => each(first, values, |row| single(weight(row))),
-            (Sum::Label, Kind::Values(labels)) => {
-                each(first, values, |row| weight(row) * (labels[row] - self.center));
+            (Sum::Label(column), Kind::Values(labels)) => {
+                each(first, values, |row| weight(row) * self.apart(labels, column, row));
             }
-            (Sum::LabelSquared, Kind::Values(labels)) => {
-                each(first, values, |row| weight(row) * (labels[row] - self.center).powi(2));
+            (Sum::LabelSquared(column), Kind::Values(labels)) => {
+                each(first, values, |row| weight(row) * self.apart(labels, column, row).powi(2));
             }
             (Sum::Loss(metric, version), Kind::Classes { ids, .. }) => {
                 let scores = &self.versions[version];
@@ -128,6 +143,11 @@ impl<'a> Pointwise<'a> {
             // The metrics were checked to be of the labels' task.
             _ => values.fill(f64::NAN),
         }
+    }
+
+    /// How far a label is from the mean of its segment in a column of segments.
+    fn apart(&self, labels: &[f64], column: usize, row: usize) -> f64 {
+        labels[row] - self.centers[self.partitions.of(column, row) as usize]
     }
 }
 
@@ -168,12 +188,7 @@ impl Source for Pointwise<'_> {
 /// R² of each segment, with the mean of its own labels: the difference of two large sums would lose digits.
 pub(crate) fn r2(dataset: &Dataset, partitions: &Partitions<'_>, scores: &Scores) -> Vec<f64> {
     let Kind::Values(labels) = &dataset.labels.0 else { return vec![f64::NAN; partitions.len()] };
-    let mut states = vec![Spread::default(); partitions.len()];
-    for (row, label) in labels.iter().enumerate() {
-        for segment in partitions.each(row) {
-            states[segment].count(*label, dataset.weight(row));
-        }
-    }
+    let mut states = spreads(labels, dataset, partitions);
     for (row, label) in labels.iter().enumerate() {
         for segment in partitions.each(row) {
             states[segment].add(*label, scores.row(row)[0], dataset.weight(row));
@@ -182,50 +197,85 @@ pub(crate) fn r2(dataset: &Dataset, partitions: &Partitions<'_>, scores: &Scores
     states.into_iter().map(Spread::r2).collect()
 }
 
+/// The labels of each segment, with their means.
+fn spreads(labels: &[f64], dataset: &Dataset, partitions: &Partitions<'_>) -> Vec<Spread> {
+    let mut states = vec![Spread::new(); partitions.len()];
+    for (row, label) in labels.iter().enumerate() {
+        for segment in partitions.each(row) {
+            states[segment].count(*label, dataset.weight(row));
+        }
+    }
+    for state in &mut states {
+        state.mean = state.sum.value() / state.weight.value();
+    }
+    states
+}
+
 /// The labels of a segment, and how far the scores are from them.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy)]
 struct Spread {
     rows: u64,
-    weight: f64,
-    sum: f64,
+    weight: Compensated,
+    sum: Compensated,
+    /// The least and the greatest label that have weight.
     least: f64,
     greatest: f64,
-    residual: f64,
-    total: f64,
+    /// The mean, rounded.
+    mean: f64,
+    residual: Compensated,
+    total: Compensated,
+    /// How far the labels are from the rounded mean, which they would not be from the mean itself.
+    off: Compensated,
 }
 
 impl Spread {
-    fn count(&mut self, label: f64, weight: f64) {
-        if self.rows == 0 {
-            (self.least, self.greatest) = (label, label);
+    fn new() -> Self {
+        let none = Compensated::default();
+        Self {
+            rows: 0,
+            weight: none,
+            sum: none,
+            least: f64::INFINITY,
+            greatest: f64::NEG_INFINITY,
+            mean: f64::NAN,
+            residual: none,
+            total: none,
+            off: none,
         }
+    }
+
+    fn count(&mut self, label: f64, weight: f64) {
         self.rows += 1;
-        self.weight += weight;
-        self.sum += weight * label;
-        self.least = self.least.min(label);
-        self.greatest = self.greatest.max(label);
+        self.weight.add(weight);
+        self.sum.add(weight * label);
+        if weight > 0.0 {
+            self.least = self.least.min(label);
+            self.greatest = self.greatest.max(label);
+        }
     }
 
     fn add(&mut self, label: f64, score: f64, weight: f64) {
-        self.residual += weight * (label - score).powi(2);
-        // The mean of equal labels can differ from them by rounding.
-        if self.least < self.greatest {
-            self.total += weight * (label - self.sum / self.weight).powi(2);
-        }
+        let apart = label - self.mean;
+        self.residual.add(weight * (label - score).powi(2));
+        self.total.add(weight * apart.powi(2));
+        self.off.add(weight * apart);
     }
 
     fn r2(self) -> f64 {
-        match self {
-            Self { rows: 0 | 1, .. } | Self { weight: 0.0, .. } => f64::NAN,
-            Self { total: 0.0, residual: 0.0, .. } => 1.0,
-            Self { total: 0.0, .. } => 0.0,
-            Self { residual, total, .. } => 1.0 - residual / total,
+        let (weight, residual, off) = (self.weight.value(), self.residual.value(), self.off.value());
+        if self.rows < 2 || weight == 0.0 {
+            return f64::NAN;
         }
+        // The mean of equal labels can differ from them by rounding.
+        if self.least == self.greatest {
+            return if residual == 0.0 { 1.0 } else { 0.0 };
+        }
+        1.0 - residual / (self.total.value() - off * off / weight)
     }
 }
 
-/// The sums from which a metric of a version is computed.
-fn needed(metric: Metric, version: usize) -> Vec<Sum> {
+/// The sums from which a metric of a version is computed, in segments of so many columns.
+fn needed(metric: Metric, version: usize, columns: usize) -> Vec<Sum> {
     let confusion = |truth, predicted| Sum::Confusion { truth, predicted, version };
     let all = [(true, true), (true, false), (false, true), (false, false)];
     let loss = Sum::Loss(metric, version);
@@ -234,7 +284,10 @@ fn needed(metric: Metric, version: usize) -> Vec<Sum> {
             let cells = all.into_iter().map(|(truth, predicted)| confusion(truth, predicted));
             cells.chain([Sum::Weight]).collect()
         }
-        Metric::R2 => vec![Sum::Weight, Sum::Label, Sum::LabelSquared, loss],
+        Metric::R2 => {
+            let labels = (0..columns).flat_map(|column| [Sum::Label(column), Sum::LabelSquared(column)]);
+            [Sum::Weight, loss].into_iter().chain(labels).collect()
+        }
         Metric::MultiLogLoss | Metric::MultiError => vec![Sum::SingleWeight, loss],
         Metric::Auc
         | Metric::AucOvr
@@ -255,13 +308,6 @@ fn each(first: usize, values: &mut [f64], value_of: impl Fn(usize) -> f64) {
 /// A weight as LightGBM keeps it.
 pub(crate) fn single(weight: f64) -> f64 {
     f64::from(weight as f32)
-}
-
-fn mean_label(dataset: &Dataset) -> f64 {
-    let Kind::Values(labels) = &dataset.labels.0 else { return 0.0 };
-    let weighted = labels.iter().enumerate().map(|(row, label)| dataset.weight(row) * label);
-    let weight: f64 = (0..labels.len()).map(|row| dataset.weight(row)).sum();
-    weighted.sum::<f64>() / weight
 }
 
 /// The loss of a row of a class, times its weight.
@@ -304,15 +350,9 @@ fn value_loss(metric: Metric, label: f64, score: f64) -> f64 {
         Metric::Mape => difference.abs() / label.abs().max(EPSILON),
         Metric::Pinball { alpha } if difference >= 0.0 => alpha * difference,
         Metric::Pinball { alpha } => -(1.0 - alpha) * difference,
-        Metric::PoissonDeviance => {
-            let logarithm = if label == 0.0 { 0.0 } else { label * (label / score).ln() };
-            2.0 * (logarithm - label + score)
-        }
-        Metric::GammaDeviance => 2.0 * ((score / label).ln() + label / score - 1.0),
-        Metric::TweedieDeviance { power } => {
-            let (one, two) = (1.0 - power, 2.0 - power);
-            2.0 * (label.powf(two) / (one * two) - label * score.powf(one) / one + score.powf(two) / two)
-        }
+        Metric::PoissonDeviance => 2.0 * deviance::poisson(label, score),
+        Metric::GammaDeviance => 2.0 * deviance::gamma(label, score),
+        Metric::TweedieDeviance { power } => 2.0 * deviance::tweedie(label, score, power),
         _ => f64::NAN,
     }
 }

@@ -78,9 +78,9 @@ impl Run<'_> {
             if metric.is_ranked() || *metric == Metric::Ece {
                 continue;
             }
-            let value = |version, sum: &dyn Fn(usize) -> f64| match source {
+            let value = |version, segment, sum: &dyn Fn(usize) -> f64| match source {
                 Summed::Lists(lists) => lists.metric(index, version, sum),
-                Summed::Rows(rows) => rows.metric(*metric, version, sum),
+                Summed::Rows(rows) => rows.metric(*metric, version, segment, sum),
             };
             let values = match metric {
                 Metric::R2 => {
@@ -88,11 +88,13 @@ impl Run<'_> {
                 }
                 _ => self.each_version(|version, _| {
                     let segments = 0..self.partitions.len();
-                    segments.map(|segment| value(version, &|column| sums.total(segment, column))).collect()
+                    segments
+                        .map(|segment| value(version, segment, &|column| sums.total(segment, column)))
+                        .collect()
                 }),
             };
             figures[index] = Some(self.with_percentiles(values, |version, segment, resample| {
-                value(version, &|column| sums.drawn(segment, column, resample))
+                value(version, segment, &|column| sums.drawn(segment, column, resample))
             }));
         }
     }

@@ -62,8 +62,8 @@ pub struct PolicyStatement {
     pub expected_head: Option<Head>,
     /// The approvals that the policy asks for before it changes, and its files.
     activation: Option<(u32, ActiveFiles)>,
-    /// The ids of the keys that signed its policies.
-    signers: Vec<String>,
+    /// The ids of the keys that signed its policies, and the digests of the manifests of those from registries.
+    origins: (Vec<String>, Vec<String>),
 }
 
 impl PolicyStatement {
@@ -73,8 +73,9 @@ impl PolicyStatement {
         let document = PolicyDocument::of(panel, approvals)?;
         let files = document.files(panel)?;
         let sha256 = Sha256::of(&files.document);
-        let (activation, signers) = (Some((approvals, files)), panel.recorded_signers());
-        Ok(Self { activation, signers, ..Self::new(PolicyVerb::Activate, Some(sha256)) })
+        let (activation, origins) =
+            (Some((approvals, files)), (panel.recorded_signers(), panel.recorded_manifests()));
+        Ok(Self { activation, origins, ..Self::new(PolicyVerb::Activate, Some(sha256)) })
     }
 
     /// That no policy is active any more.
@@ -88,8 +89,8 @@ impl PolicyStatement {
     }
 
     fn new(verb: PolicyVerb, sha256: Option<Sha256>) -> Self {
-        let (activation, signers) = (None, Vec::new());
-        Self { verb, sha256, reason: None, expires: None, expected_head: None, activation, signers }
+        let (activation, origins) = (None, (Vec::new(), Vec::new()));
+        Self { verb, sha256, reason: None, expires: None, expected_head: None, activation, origins }
     }
 }
 
@@ -217,7 +218,8 @@ impl Decide for PolicyDecider<'_> {
             (_, sha256) => Some(Activation {
                 approvals: approvals.unwrap_or_default(),
                 expires,
-                signers: statement.signers.clone(),
+                signers: statement.origins.0.clone(),
+                manifests: statement.origins.1.clone(),
                 ..Activation::of(sha256.unwrap_or(Sha256::NONE))
             }),
         };

@@ -6,26 +6,20 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::time::Duration;
 
-use crate::clock::{exceeds, in_words, store_time};
+use crate::clock::{exceeds, in_words};
 use crate::evaluations::{self, Unusable};
 use crate::ledger::doctor::LedgerFinding;
-use crate::ledger::{Ledger, LedgerWriter};
+use crate::ledger::{Former, Ledger, LedgerWriter, MODEL_TAG};
+use crate::model_trust;
+use crate::unfinished::{Unfinished, end_abandoned, unfinished};
 use hydra_base::Timestamp;
 use hydra_base::error::{Error, ErrorKind, Result};
 use hydra_base::names::{Alias, DatasetName, ExperimentId, ModelName, RunId, Version};
 use hydra_mlflow::connect::Backend;
-use hydra_mlflow::entities::{
-    Experiment, LifecycleStage, ModelVersion, OPERATION_ID_TAG, RegisteredModel, RunStatus,
-};
-use hydra_mlflow::listing::Listing;
+use hydra_mlflow::entities::{Experiment, LifecycleStage, ModelVersion, RegisteredModel};
 use hydra_models::model_cache::ModelCache;
 use hydra_models::preflight::{self, Opened, Presence};
-
-/// The age from which an unfinished run counts as abandoned; longer than any upload.
-const LONGEST_RUN_MS: Timestamp = 24 * 3_600_000;
-
-/// The number of runs per request.
-const PAGE: usize = 100;
+use hydra_trust::TrustRules;
 
 /// A problem of the lifecycle.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,6 +31,13 @@ pub enum Finding {
     LostLedger {
         /// What is known about it, for people.
         why: String,
+    },
+    /// The model has no ledger by its tags, and a registered model is its ledger by the first entry.
+    UnlinkedLedger {
+        /// The registered model.
+        ledger: ModelName,
+        /// The other model that its tag names, if one does.
+        names: Option<String>,
     },
     /// The model cannot be examined, for example because a newer release wrote to its ledger.
     NotExamined {
@@ -96,6 +97,15 @@ pub enum Finding {
         /// request.
         overridden: Option<u64>,
     },
+    /// The trust rules of this host do not accept the model behind `champion` or `archived`, so its readers refuse it.
+    UntrustedModel {
+        /// The alias.
+        alias: Alias,
+        /// The version.
+        version: Version,
+        /// The reason, for people.
+        why: String,
+    },
     /// A version behind an alias refers to an evaluation that is missing or is not the one that was recorded.
     UnusableEvaluation {
         /// The version.
@@ -116,6 +126,8 @@ pub enum Finding {
         run_id: RunId,
         /// When it started.
         started: Option<Timestamp>,
+        /// Whether its process is gone, or it is older than a day.
+        is_abandoned: bool,
     },
 }
 
@@ -132,6 +144,7 @@ impl Finding {
         match self {
             Self::Ledger(finding) => finding.code(),
             Self::LostLedger { .. } => "lost-ledger",
+            Self::UnlinkedLedger { .. } => "unlinked-ledger",
             Self::NotExamined { .. } => "not-examined",
             Self::DeletedExperiment { .. } => "deleted-experiment",
             Self::AliasSpelling { .. } => "alias-spelling",
@@ -139,6 +152,7 @@ impl Finding {
             Self::ArchivedChampion { .. } => "archived-champion",
             Self::DeletedRun { .. } => "deleted-run",
             Self::UnreadableModel { .. } => "unreadable-model",
+            Self::UntrustedModel { .. } => "untrusted-model",
             Self::UnusableEvaluation { .. } => "unusable-evaluation",
             Self::WrongClock { .. } => "wrong-clock",
             Self::UnfinishedRun { .. } => "unfinished-run",
@@ -153,6 +167,12 @@ impl Finding {
             Self::LostLedger { .. } => {
                 "restore that registered model from a backup of MLflow's database; if there is none, `doctor --fix` begins a new ledger, whose first entry names the lost one".into()
             }
+            Self::UnlinkedLedger { names: None, .. } => {
+                "run `doctor --fix`, or wait for the next promotion or rollback; each goes on with that ledger".into()
+            }
+            Self::UnlinkedLedger { ledger, names: Some(_) } => {
+                format!("if it should be in use, delete its tag `{MODEL_TAG}` in MLflow, and run `doctor --fix`; if not, the next decision begins another ledger, and `{ledger}` keeps its entries").into()
+            }
             Self::NotExamined { hint, .. } => {
                 hint.clone().map_or_else(|| "run `hydra-registry doctor` on this model".into(), Cow::Owned)
             }
@@ -164,7 +184,7 @@ impl Finding {
             }
             Self::Dangling { .. } => "promote another version, roll back, or delete the alias".into(),
             Self::ArchivedChampion { .. } => {
-                "`rollback --to` another former champion, or promote another version".into()
+                "run `hydra-registry rollback`, which returns to the version that was champion before, or promote another version".into()
             }
             Self::DeletedRun { purged: true, .. } => {
                 "policies decide without its metrics; to have them, log the model again and promote that version".into()
@@ -176,9 +196,12 @@ impl Finding {
                 "restore the files from a backup, promote another version, or roll back".into()
             }
             Self::UnreadableModel { alias, .. } if *alias == Alias::ARCHIVED => {
-                "restore the files from a backup; until then, `rollback --to` another former champion".into()
+                "restore the files from a backup; until then, `hydra-registry rollback --to VERSION` returns to another former champion".into()
             }
             Self::UnreadableModel { .. } => "restore the files from a backup, or log the model again".into(),
+            Self::UntrustedModel { version, .. } => {
+                format!("find out who moved the alias; sign the model if it is right: `hydra-registry model sign {version} --key KEY`, or promote another version, or roll back").into()
+            }
             Self::UnusableEvaluation { dataset, .. } if DatasetName::new(dataset.clone()).is_err() => {
                 "delete the tag in MLflow: it does not name a dataset".into()
             }
@@ -187,6 +210,9 @@ impl Finding {
             }
             Self::WrongClock { .. } => {
                 "set the clock that is wrong; until then, this machine's decisions are refused".into()
+            }
+            Self::UnfinishedRun { is_abandoned: true, .. } => {
+                "repeat the command that began it; `doctor --fix` ends it as FAILED, because no process is working on it".into()
             }
             Self::UnfinishedRun { .. } => {
                 "if no process is working on it, repeat the command that began it; `doctor --fix` ends runs older than a day as FAILED".into()
@@ -199,6 +225,18 @@ impl fmt::Display for Finding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Ledger(finding) => finding.fmt(f),
+            Self::UnlinkedLedger { ledger, names: None } => {
+                write!(
+                    f,
+                    "the registered model `{ledger}` is the ledger of this model by its first entry, and the tags of the model do not name it"
+                )
+            }
+            Self::UnlinkedLedger { ledger, names: Some(names) } => {
+                write!(
+                    f,
+                    "the model has no ledger; the registered model `{ledger}` is that of this model by its first entry, and of `{names}` by its tag"
+                )
+            }
             Self::LostLedger { why } | Self::NotExamined { why, .. } => f.write_str(why),
             Self::DeletedExperiment { id, name } => {
                 write!(f, "the experiment `{name}` ({id}), in which candidates are logged, is deleted")
@@ -226,6 +264,9 @@ impl fmt::Display for Finding {
                     None => Ok(()),
                 }
             }
+            Self::UntrustedModel { alias, version, why } => {
+                write!(f, "the trust rules for models do not accept version {version} (`{alias}`): {why}")
+            }
             Self::UnusableEvaluation { version, dataset, why } => {
                 write!(f, "cannot use the evaluation of version {version} on `{dataset}`: {why}")
             }
@@ -250,6 +291,8 @@ pub struct Doctor<'a> {
     pub cache: Option<&'a ModelCache>,
     /// How far the clock of this machine may be from the store's.
     pub clock_tolerance: Duration,
+    /// Who must have signed the models of champions.
+    pub model_trust: Option<&'a TrustRules>,
 }
 
 impl Doctor<'_> {
@@ -260,6 +303,11 @@ impl Doctor<'_> {
             findings.extend(ledger.diagnose().await?.into_iter().map(Finding::Ledger));
         }
         let registered = self.backend.registry.registered_model(self.model).await?;
+        if ledger.is_none() {
+            let experiment = self.experiment.map(|experiment| &experiment.id);
+            let former = Former::of(self.backend, &registered, experiment).await?;
+            findings.extend(former.map(Finding::from));
+        }
         let deleted = self.experiment.filter(|found| found.lifecycle_stage == LifecycleStage::Deleted);
         findings.extend(deleted.map(|experiment| Finding::DeletedExperiment {
             id: experiment.id.clone(),
@@ -276,7 +324,7 @@ impl Doctor<'_> {
                 found => {
                     let found = found?;
                     findings.extend(self.deleted_run(alias, &found).await?);
-                    findings.extend(self.unreadable_model(alias, &found, ledger).await);
+                    findings.extend(self.unusable_model(alias, &found, ledger).await);
                     // One after the other, so that what many versions hold is not in memory at the same time.
                     if examined.insert(found.version) {
                         unusable.extend(Box::pin(evaluations::unusable(self.backend, &[found])).await);
@@ -296,8 +344,12 @@ impl Doctor<'_> {
         let champion = on(Alias::CHAMPION).filter(|champion| on(Alias::ARCHIVED) == Some(*champion));
         findings.extend(champion.map(|version| Finding::ArchivedChampion { version }));
         findings.extend(self.wrong_clock());
-        let unfinished = self.unfinished_runs().await?.into_iter();
-        findings.extend(unfinished.map(|(run_id, started)| Finding::UnfinishedRun { run_id, started }));
+        if let Some(experiment) = self.experiment {
+            let runs = unfinished(self.backend, &experiment.id).await?.into_iter();
+            findings.extend(runs.map(|Unfinished { run_id, started, is_abandoned, .. }| {
+                Finding::UnfinishedRun { run_id, started, is_abandoned }
+            }));
+        }
         Ok(findings)
     }
 
@@ -310,16 +362,10 @@ impl Doctor<'_> {
                 other => drop(other?),
             }
         }
-        let now = store_time(self.backend);
-        let is_abandoned = |started: Option<Timestamp>| {
-            started.is_some_and(|started| now.saturating_sub(started) > LONGEST_RUN_MS)
-        };
-        for (run_id, _) in
-            self.unfinished_runs().await?.into_iter().filter(|(_, started)| is_abandoned(*started))
-        {
-            self.backend.tracking.update_run(&run_id, RunStatus::Failed, Some(now)).await?;
+        match self.experiment {
+            Some(experiment) => end_abandoned(self.backend, &experiment.id, false).await,
+            None => Ok(()),
         }
-        Ok(())
     }
 
     fn wrong_clock(&self) -> Option<Finding> {
@@ -339,14 +385,19 @@ impl Doctor<'_> {
         Ok(Some(Finding::DeletedRun { alias, version, run_id, purged }))
     }
 
-    async fn unreadable_model(
+    async fn unusable_model(
         &self,
         alias: &Alias,
         version: &ModelVersion,
         ledger: Option<&Ledger>,
     ) -> Option<Finding> {
         let why = match preflight::open(self.backend, self.cache, version, Presence::Read).await {
-            Ok(Opened::Loadable(_)) => return None,
+            Ok(Opened::Loadable(facts)) => {
+                let serves = [Alias::CHAMPION, Alias::ARCHIVED].contains(alias);
+                let rules = self.model_trust.filter(|_| serves)?;
+                let why = model_trust::check(rules, version, facts.sha256).err()?.message().to_owned();
+                return Some(Finding::UntrustedModel { alias: alias.clone(), version: version.version, why });
+            }
             Ok(Opened::Unloadable(why)) => why.to_string(),
             // The registry has answered, so this is about the model's files.
             Err(error) => error.to_string(),
@@ -359,22 +410,6 @@ impl Doctor<'_> {
             _ => None,
         };
         Some(Finding::UnreadableModel { alias: alias.clone(), version: version.version, why, overridden })
-    }
-
-    /// The unfinished runs of this program in the experiment, and when each started.
-    async fn unfinished_runs(&self) -> Result<Vec<(RunId, Option<Timestamp>)>> {
-        let Some(Experiment { id: experiment, .. }) = self.experiment else { return Ok(Vec::new()) };
-        let mut unfinished = Vec::new();
-        let mut listing = Listing::default();
-        while !listing.is_at_end() {
-            let tracking = &self.backend.tracking;
-            let page = tracking.runs_by_status(experiment, RunStatus::Running, PAGE, listing.token()).await?;
-            listing.advance(&page)?;
-            // Other programs log runs in the same experiment; runs of this program have an operation id.
-            let ours = page.items.into_iter().filter(|run| run.tags.contains_key(OPERATION_ID_TAG));
-            unfinished.extend(ours.map(|run| (run.id, run.start_time)));
-        }
-        Ok(unfinished)
     }
 }
 
@@ -400,6 +435,8 @@ mod tests {
             let uri = format!("mlflow-artifacts://ann:hunter2@{authority}/1");
             vec![
                 ok(r#"{"registered_model":{"name":"m","aliases":[{"alias":"champion","version":"1"}]}}"#),
+                // No registered model is a ledger of this one.
+                ok(r#"{"registered_models":[]}"#),
                 ok(r#"{"model_version":{"version":"1"}}"#),
                 ok(&format!(r#"{{"artifact_uri":"{uri}"}}"#)),
                 ok("{}"),
@@ -409,8 +446,14 @@ mod tests {
         let backend = Backend::connect(&uri, None, &Default::default()).expect("a backend");
         let model = ModelName::new("m").expect("a name");
         let clock_tolerance = crate::clock::DEFAULT_TOLERANCE;
-        let doctor =
-            Doctor { backend: &backend, model: &model, experiment: None, cache: None, clock_tolerance };
+        let doctor = Doctor {
+            backend: &backend,
+            model: &model,
+            experiment: None,
+            cache: None,
+            clock_tolerance,
+            model_trust: None,
+        };
         let findings = doctor.diagnose(None).await.expect("a diagnosis");
         let [Finding::UnreadableModel { why, .. }] = findings.as_slice() else { panic!("{findings:?}") };
         assert!(why.contains("there is no MLmodel at mlflow-artifacts://***@127.0.0.1"), "{why}");

@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 
 use crate::ledger::active::PolicyDocument;
 use crate::ledger::standing::ActivePanel;
-use crate::ledger::{Ledger, Standing, names_active_policy};
+use crate::ledger::{Ledger, Standing, names_active_policy, policy_proofs};
 use crate::panel::{Panel, address};
 use crate::transition::Request;
 use hydra_base::Sha256;
@@ -93,16 +93,13 @@ pub async fn in_force(
         return Ok(InForce { panel, active: None, is_set_aside: is_lost });
     };
     if sets_aside {
-        let panel = host.own().await?.clone();
-        let is_set_aside = PolicyDocument::of(&panel, active.approvals)?.sha256()? != active.sha256;
-        let panel = if is_set_aside { panel } else { panel.into_active() };
-        return Ok(InForce { panel, active: Some(active.sha256), is_set_aside });
+        return asked(host.own().await?.clone(), Some(active));
     }
     let panel = loaded(host, ledger, active).await?;
     let document = PolicyDocument::of(&panel, active.approvals)?;
     let own = own_document(host, &panel, &document).await?;
     if let Some(own) = own.filter(|own| !own.decides_like(&document)) {
-        return Err(inactive(&registered.name, active, &own)?);
+        return Err(inactive(&registered.name, active, &document, &own)?);
     }
     Ok(InForce { panel, active: Some(active.sha256), is_set_aside: false })
 }
@@ -132,8 +129,17 @@ pub async fn to_compare(host: &dyn HostPolicies, ledger: Option<(&Ledger, &Stand
     Ok(Panel::new(members)?.with_settings(settings).with_trust(trust).into_active())
 }
 
+/// `panel`, to be asked in the place of the active policy.
+pub fn asked(panel: Panel, active: Option<&ActivePanel>) -> Result<InForce> {
+    let Some(active) = active else { return Ok(InForce { panel, active: None, is_set_aside: false }) };
+    let is_set_aside = PolicyDocument::of(&panel, active.approvals)?.sha256()? != active.sha256;
+    let panel = if is_set_aside { panel } else { panel.into_active() };
+    Ok(InForce { panel, active: Some(active.sha256), is_set_aside })
+}
+
 async fn loaded(host: &dyn HostPolicies, ledger: &Ledger, active: &ActivePanel) -> Result<Panel> {
     if let Some(panel) = host.remembered(active.sha256) {
+        policy_proofs::check_again(&panel)?;
         return Ok(panel);
     }
     let panel = Box::pin(ledger.load_active(active, &host.engine().await?)).await?;
@@ -180,16 +186,28 @@ async fn own_document(
     Ok(Some(own))
 }
 
-fn inactive(model: &ModelName, active: &ActivePanel, own: &PolicyDocument) -> Result<Error> {
+fn inactive(
+    model: &ModelName,
+    active: &ActivePanel,
+    document: &PolicyDocument,
+    own: &PolicyDocument,
+) -> Result<Error> {
+    let mut without_rules = own.clone();
+    without_rules.trust = None;
+    let what = if without_rules.decides_like(document) {
+        "other trust rules for policies"
+    } else {
+        "another policy, or other settings of it,"
+    };
     let own = own.sha256()?;
     Ok(Error::new(
         ErrorKind::InactivePolicy,
-        format!("this host is configured with another policy, or other settings of it, than the active one of {model}"),
+        format!("this host is configured with {what} than the active one of {model}"),
     )
     .with_context("active policy", active.sha256)
     .with_context("configured policy", own)
     .with_hint(
-        "remove the policy, its settings and limits from flags, environment and hydra.toml to decide by the active one, or make this one active with \
+        "remove the policy, its settings, limits and trust rules from flags, environment and hydra.toml to decide by the active one, or make this one active with \
          `hydra-registry policy activate`; `--override-policy --reason REASON` decides by this one, on record",
     ))
 }

@@ -19,6 +19,8 @@ pub mod recording;
 pub mod statement;
 pub mod status;
 pub mod transition;
+mod unfinished;
 mod versions;
+mod writer;
 
 pub use guards::{Facts, Plan, review};

@@ -21,6 +21,9 @@ pub enum ModelChange {
         from: OutputKind,
         /// What the new champion answers.
         to: OutputKind,
+        /// The number of columns of raw scores, if it changes and neither model has classes.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        outputs: Option<OutputsChange>,
     },
     /// The labels of the classes, their order or their number.
     Classes {
@@ -70,13 +73,17 @@ impl ModelChange {
         let categories_of = |these: &ModelFacts, those: &ModelFacts| -> Vec<String> {
             these.categories.difference(&those.categories).filter(in_both).cloned().collect()
         };
+        let are_classes = from.output.is_of_classes() || to.output.is_of_classes();
         let outputs = OutputsChange { from: from.outputs, to: to.outputs };
+        let outputs = Some(outputs).filter(|outputs| outputs.from != outputs.to);
         let detailed = |change| match change {
-            Change::Output => Self::Output { from: from.output, to: to.output },
+            Change::Output => {
+                Self::Output { from: from.output, to: to.output, outputs: outputs.filter(|_| !are_classes) }
+            }
             Change::Classes => Self::Classes {
                 from: from.classes.clone(),
                 to: to.classes.clone(),
-                outputs: Some(outputs).filter(|outputs| outputs.from != outputs.to),
+                outputs: outputs.filter(|_| are_classes),
             },
             Change::Columns => Self::Columns {
                 added: only(&to.features, &from.features),
@@ -102,14 +109,17 @@ impl ModelChange {
 impl fmt::Display for ModelChange {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Output { from, to } => write!(f, "`predict` answers {to} instead of {from}"),
+            Self::Output { from, to, outputs } => {
+                if from != to {
+                    write!(f, "`predict` answers {to} instead of {from}")?;
+                }
+                outputs_change(f, *outputs, from != to)
+            }
             Self::Classes { from, to, outputs } => {
                 if from != to {
                     write!(f, "the classes change from {} to {}", listed(from), listed(to))?;
                 }
-                let Some(outputs) = outputs else { return Ok(()) };
-                let and = if from == to { "" } else { ", and " };
-                write!(f, "{and}the number of outputs changes from {} to {}", outputs.from, outputs.to)
+                outputs_change(f, *outputs, from != to)
             }
             Self::Columns { added, removed, now_categories, now_numbers } => {
                 let mut changes = Vec::new();
@@ -128,6 +138,13 @@ impl fmt::Display for ModelChange {
             }
         }
     }
+}
+
+/// `and` the number of outputs changes, if it does.
+fn outputs_change(f: &mut fmt::Formatter<'_>, outputs: Option<OutputsChange>, and: bool) -> fmt::Result {
+    let Some(OutputsChange { from, to }) = outputs else { return Ok(()) };
+    let and = if and { ", and " } else { "" };
+    write!(f, "{and}the number of outputs changes from {from} to {to}")
 }
 
 /// The state of a version's files as a policy sees it.
@@ -219,6 +236,14 @@ mod tests {
             assert_eq!(changes.iter().map(ToString::to_string).collect::<Vec<_>>(), said);
             assert_eq!(serde_json::to_value(&changes).expect("JSON"), json);
         }
+        let [mut value, mut values] = [model(1, &[], &[]), model(3, &[], &[])];
+        (value.output, values.output) = (OutputKind::Value, OutputKind::Value);
+        let changes = ModelChange::between(&value, &values);
+        assert_eq!(
+            serde_json::to_value(&changes).expect("JSON"),
+            serde_json::json!([{"change": "output", "from": "value", "to": "value", "outputs": {"from": 1, "to": 3}}])
+        );
+        assert_eq!(changes[0].to_string(), "the number of outputs changes from 1 to 3");
         let mut labelled = model(2, &[], &[]);
         labelled.classes = vec!["no".to_owned(), "yes".to_owned()];
         let changes = ModelChange::between(&model(1, &[], &[]), &labelled);

@@ -1,5 +1,6 @@
 //! Opening the models behind a decision's versions, and refusing a champion that cannot be loaded.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,6 +14,7 @@ use crate::guards::Plan;
 use crate::ledger::{Ledger, Standing};
 use crate::model_facts::{self, ModelChange};
 use crate::model_trust::check;
+use crate::past::Past;
 use crate::transition::{Request, Transitions};
 use hydra_base::error::{Error, ErrorKind, Result};
 use hydra_base::names::{Alias, Version};
@@ -84,17 +86,58 @@ impl Transitions<'_> {
             // Nothing is to be done, and no policy is asked.
             return OpenedModels::default();
         }
+        let found = self.open_each(request, evidence.versions(), asked, Presence::Assumed).await;
+        OpenedModels { asked, ..found }
+    }
+
+    /// The evidence with versions read again whose approvals would count: an approval is of bytes, and a listing of a server shows
+    /// only their number. Where no version has approvals, nothing is asked.
+    pub(crate) async fn with_approved_bytes<'e>(
+        &self,
+        request: &Request,
+        evidence: &'e Evidence,
+        past: &Past,
+    ) -> Cow<'e, Evidence> {
+        let is_approved = |version: &&ModelVersion| {
+            evidence.model_sha256(version).is_some_and(|sha256| {
+                let mut approvals =
+                    past.standing.counting_approvals(version.version, sha256, past.moment.now);
+                approvals.next().is_some()
+            })
+        };
+        let approved: Vec<&ModelVersion> = evidence.versions().filter(is_approved).collect();
+        if approved.is_empty() {
+            return Cow::Borrowed(evidence);
+        }
+        let mut evidence = evidence.clone();
+        let numbers: Vec<Version> = approved.iter().map(|version| version.version).collect();
+        let asked = evidence.models.asked;
+        let found = self.open_each(request, approved.into_iter(), asked, Presence::Exact).await;
+        let OpenedModels { models, failure, .. } = &mut evidence.models;
+        // Without an answer, no approval counts.
+        models.retain(|version, _| !numbers.contains(version));
+        models.extend(found.models);
+        *failure = failure.take().or(found.failure);
+        Cow::Owned(evidence)
+    }
+
+    /// Opens versions side by side: the one that will probably become champion, which is `asked`, and others, of which `presence` says
+    /// what is asked.
+    async fn open_each<'v>(
+        &self,
+        request: &Request,
+        versions: impl Iterator<Item = &'v ModelVersion>,
+        asked: Option<Version>,
+        presence: Presence,
+    ) -> OpenedModels {
+        let of_asked = if presence == Presence::Assumed { self.presence() } else { presence };
         let versions: BTreeMap<Version, &ModelVersion> =
-            [&evidence.target, &evidence.champion, &evidence.archived]
-                .into_iter()
-                .flatten()
-                .map(|version| (version.version, version))
-                .collect();
+            versions.map(|version| (version.version, version)).collect();
         let opened = join_all(versions.values().map(|version| async move {
             if asked == Some(version.version) {
-                return self.open_for(request, version).await;
+                return self.open_for(request, version, of_asked).await;
             }
-            Ok(self.open_if_possible(request, version, Presence::Assumed).await)
+            Ok(self.open_if_possible(request, version, presence).await)
         }));
         let (mut models, mut failure) = (BTreeMap::new(), None);
         for (number, opened) in versions.keys().zip(opened.await) {
@@ -103,15 +146,25 @@ impl Transitions<'_> {
                 Err(error) => failure = Some(Arc::new(error)),
             }
         }
-        OpenedModels { models, asked, failure }
+        OpenedModels { models, asked: None, failure }
+    }
+
+    /// What is asked about a version that is to become champion. A signature is of bytes, like an approval.
+    fn presence(&self) -> Presence {
+        if self.model_trust().is_some() { Presence::Exact } else { Presence::Asked }
     }
 
     /// Opens a version that is to become champion. `None` if that is not possible and the request sets that aside.
-    async fn open_for(&self, request: &Request, version: &ModelVersion) -> Result<Option<Opened>> {
+    async fn open_for(
+        &self,
+        request: &Request,
+        version: &ModelVersion,
+        presence: Presence,
+    ) -> Result<Option<Opened>> {
         if request.overrides.contains(&OverrideKind::UnloadableModel) {
-            return Ok(self.open_if_possible(request, version, Presence::Asked).await);
+            return Ok(self.open_if_possible(request, version, presence).await);
         }
-        preflight::open(self.backend, self.cache(), version, Presence::Asked).await.map(Some)
+        preflight::open(self.backend, self.cache(), version, presence).await.map(Some)
     }
 
     /// Opens a version; without an answer, the policy decides without its facts. An emergency does not wait for a store that
@@ -202,7 +255,7 @@ impl Transitions<'_> {
         let opened = if evidence.models.asked == champion {
             evidence.models.get(version.version).cloned()
         } else {
-            match self.open_for(request, &version).await {
+            match self.open_for(request, &version, self.presence()).await {
                 Ok(opened) => opened,
                 Err(why) => {
                     let why = Arc::new(why);

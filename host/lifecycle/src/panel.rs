@@ -2,6 +2,7 @@
 //! recorded only.
 
 mod answer;
+mod counted;
 #[cfg(test)]
 mod tests;
 
@@ -16,14 +17,16 @@ use hydra_base::Sha256;
 use hydra_base::error::{Error, ErrorKind, Result};
 use hydra_base::names::PolicyName;
 use hydra_policy::{Decision, Input, PanelRole, Policy, Verdict, VerdictKind};
+use hydra_trust::Proof;
 
 pub use answer::{Answer, deciding};
+pub use counted::Counted;
 
 /// The most policies that can decide together: an entry of the ledger has room for their answers.
 pub const MAX_POLICIES: usize = 8;
 
-/// How many keys that signed policies an entry of the ledger names.
-const MAX_SIGNERS: usize = 4;
+/// How many keys that signed policies, and how many of their manifests, an entry of the ledger names.
+const MAX_RECORDED: usize = 4;
 
 /// A policy with its part in a panel, its own settings and, in [`Policy::budget`], its own limits.
 #[derive(Debug, Clone)]
@@ -36,8 +39,20 @@ pub struct Member {
     pub policy: Policy,
     /// Its settings as they were given, not yet checked against those that it declares.
     pub settings: BTreeMap<String, String>,
+    /// Where its component came from, and who signed it.
+    pub origin: Origin,
+}
+
+/// Where a component came from, and who signed it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[expect(clippy::exhaustive_structs, reason = "a program that loads a policy itself says what it knows")]
+pub struct Origin {
+    /// The SHA-256 of the manifest of the artifact in a registry; none for a file.
+    pub manifest: Option<Sha256>,
     /// The ids of the keys that signed it, as trust rules found them; empty without rules.
     pub signers: Vec<Sha256>,
+    /// What shows other hosts that they signed it.
+    pub proof: Option<Proof>,
 }
 
 /// One to eight policies that decide together. The first one leads.
@@ -68,7 +83,7 @@ impl Panel {
     pub fn alone(policy: Policy, settings: BTreeMap<String, String>) -> Self {
         let name = PolicyName::of_stem(&policy.descriptor().name);
         let role = PanelRole::Leader;
-        Self::led_by(Member { name, role, policy, settings, signers: Vec::new() }, Vec::new())
+        Self::led_by(Member { name, role, policy, settings, origin: Origin::default() }, Vec::new())
     }
 
     fn led_by(leader: Member, others: Vec<Member>) -> Self {
@@ -151,9 +166,13 @@ impl Panel {
     /// The ids of the keys that signed any of the policies: the first ones in ascending order, as many as an entry has room for.
     #[must_use]
     pub fn recorded_signers(&self) -> Vec<String> {
-        let all: BTreeSet<Sha256> =
-            self.members().flat_map(|member| member.signers.iter().copied()).collect();
-        all.iter().take(MAX_SIGNERS).map(Sha256::to_string).collect()
+        recorded(self.members().flat_map(|member| member.origin.signers.iter().copied()))
+    }
+
+    /// The digests of the manifests of the artifacts that the policies came from: likewise.
+    #[must_use]
+    pub fn recorded_manifests(&self) -> Vec<String> {
+        recorded(self.members().filter_map(|member| member.origin.manifest))
     }
 
     /// The same panel with other settings in addition, which are addressed as [`address`] describes.
@@ -225,8 +244,12 @@ impl Panel {
 
     /// An error of a policy, with its name in the panel.
     fn about(&self, member: &Member, error: Error) -> Error {
-        if self.is_alone() { error } else { error.with_context("policy of the panel", &member.name) }
+        about(member, error, self.is_alone())
     }
+}
+
+fn about(member: &Member, error: Error, is_alone: bool) -> Error {
+    if is_alone { error } else { error.with_context("policy of the panel", &member.name) }
 }
 
 impl PanelDecision {
@@ -243,6 +266,11 @@ impl PanelDecision {
     pub fn into_answers(self) -> Vec<Answer> {
         if self.answers.len() > 1 { self.answers } else { Vec::new() }
     }
+}
+
+/// What an entry has room for of some digests.
+fn recorded(all: impl Iterator<Item = Sha256>) -> Vec<String> {
+    all.collect::<BTreeSet<_>>().iter().take(MAX_RECORDED).map(Sha256::to_string).collect()
 }
 
 /// The question that a policy with this part in a panel is asked, given the evidence of a request or the question to another

@@ -17,7 +17,7 @@ use crate::ledger::{
     Decide, DecideOutcome, Ledger, LedgerView, LedgerWriter, Proposal, ProposedDecision, Recorded,
 };
 use crate::model_facts::ModelChange;
-use crate::panel::{Answer, PanelDecision};
+use crate::panel::{Answer, Member, Origin, Panel, PanelDecision};
 use crate::transition::{Request, RequestDecision, Transition, Transitions, announce, run_policy};
 use hydra_base::aliases::AliasMove;
 use hydra_base::blocking;
@@ -131,11 +131,34 @@ impl Decide for RequestDecider<'_> {
     }
 }
 
-/// The policy that made a recorded decision, from the archive, with the budget that it had. `NotADecision` for other entries.
-pub async fn deciding_policy(ledger: &Ledger, record: &Record, engine: PolicyEngine) -> Result<Policy> {
+/// The policies that made a recorded decision, from the archive, with the settings and limits that they had. `NotADecision` for
+/// other entries.
+pub async fn deciding_panel(
+    ledger: &Ledger,
+    record: &Record,
+    input: &Input,
+    engine: PolicyEngine,
+) -> Result<Panel> {
     let decided = decided(record)?;
-    let (component, budget) = (ledger.component(decided.policy.sha256).await?, decided.budget.clone());
-    blocking(move || Policy::load(&engine, &component, &budget)).await
+    let load = |sha256: Sha256, budget: &Budget| {
+        let (engine, budget) = (engine.clone(), budget.clone());
+        async move {
+            let component = ledger.component(sha256).await?;
+            blocking(move || Policy::load(&engine, &component, &budget)).await
+        }
+    };
+    let Some(document) = ledger.answers(record).await? else {
+        let policy = load(decided.policy.sha256, &decided.budget).await?;
+        let settings = policy.descriptor().as_written(&input.context().settings);
+        return Ok(Panel::alone(policy, settings));
+    };
+    let mut members = Vec::with_capacity(document.policies.len());
+    for Answer { name, mode: role, policy, settings, budget, .. } in document.policies {
+        let policy = load(policy.sha256, &budget).await?;
+        let settings = policy.descriptor().as_written(&settings);
+        members.push(Member { name, role, policy, settings, origin: Origin::default() });
+    }
+    Panel::new(members)
 }
 
 /// The policy's part of an entry. `NotADecision` for entries without one.
@@ -219,6 +242,7 @@ fn proposal(
         panel: transition.panel.iter().map(Answer::in_brief).collect(),
         decision_sha256: None,
         signers: panel.recorded_signers(),
+        manifests: panel.recorded_manifests(),
     };
     let document = DecisionDocument::new(transition.panel.clone());
     let operation = match transition.operation {

@@ -275,7 +275,7 @@ impl StatementDecider<'_> {
 
     /// The digest of the model file as it is found, not as the version's tag has it: an approval is about these bytes.
     async fn digest(&self, version: &ModelVersion) -> Result<Sha256> {
-        match preflight::open(self.backend, self.cache, version, Presence::Asked).await? {
+        match preflight::open(self.backend, self.cache, version, Presence::Exact).await? {
             Opened::Loadable(facts) => Ok(facts.sha256),
             Opened::Unloadable(why) => Err(Error::new(
                 ErrorKind::Unloadable,

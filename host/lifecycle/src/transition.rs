@@ -175,6 +175,8 @@ impl Transitions<'_> {
         if let Some(Err(error)) = target.map(|target| guards::refuse_quarantined(target, standing)) {
             return Err(self.with_way_back(error, request, evidence, standing).await);
         }
+        let evidence = self.with_approved_bytes(request, evidence, &past).await;
+        let evidence = &*evidence;
         self.unanswered(request, evidence, standing).await?;
         let input = self.input(request, evidence, &past, panel).await?;
         let decision = panel.decide(&input).await?;

@@ -15,7 +15,7 @@ use arrow_array::{
 use arrow_schema::{DataType, Field, Schema};
 
 use crate::labels::ClassLabels;
-use crate::loaded::{Engine, Model, OutputKind, Prediction};
+use crate::loaded::{Engine, Model, OutputKind, Prediction, Survey};
 use crate::matrix::Matrix;
 use hydra_base::{Error, ErrorKind, Result};
 
@@ -133,6 +133,20 @@ impl Model {
     ) -> Result<RecordBatch> {
         let table = columns::table(batch)?;
         let encoded = self.encode(&table)?;
+        let columns = self.predict_columns(engine, &encoded.matrix(), output)?;
+        record_batch(columns, batch.num_rows())
+    }
+
+    /// [`Model::predict_batch_by`], and counts missing values and unknown categories in `survey`.
+    pub fn predict_batch_noting(
+        &self,
+        engine: &dyn Engine,
+        batch: &RecordBatch,
+        output: OutputType,
+        survey: &mut Survey,
+    ) -> Result<RecordBatch> {
+        let table = columns::table(batch)?;
+        let encoded = self.encode_noting(&table, survey)?;
         let columns = self.predict_columns(engine, &encoded.matrix(), output)?;
         record_batch(columns, batch.num_rows())
     }

@@ -23,7 +23,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use crate::artifacts::ArtifactStore;
+use crate::artifacts::{ArtifactRoots, ArtifactStore};
 use crate::environment::{self, Environment};
 use crate::file::FileStore;
 use crate::resolver::ArtifactResolver;
@@ -76,6 +76,18 @@ impl Backend {
         Self { artifacts: self.artifacts.with_environment(environment), ..self }
     }
 
+    /// Whether the artifacts of runs are those of a server.
+    #[must_use]
+    pub fn is_remote(&self) -> bool {
+        self.artifacts.is_remote()
+    }
+
+    /// The same stores, with artifact roots that have moved.
+    #[must_use]
+    pub fn with_artifact_roots(self, roots: ArtifactRoots) -> Self {
+        Self { artifacts: self.artifacts.with_roots(roots), ..self }
+    }
+
     /// The stores at `tracking_uri`; the registry is at `registry_uri`, if that is given. Sends no request yet.
     /// `UnsupportedScheme` lists the supported schemes.
     pub fn connect(
@@ -84,6 +96,9 @@ impl Backend {
         environment: &Environment,
     ) -> Result<Self> {
         let mut backend = open(tracking_uri, environment)?.with_environment(environment);
+        if !backend.artifacts.is_remote() {
+            backend.artifacts = backend.artifacts.in_store_at(parent_of(tracking_uri));
+        }
         if let Some(registry_uri) = registry_uri.filter(|uri| *uri != tracking_uri) {
             let registry = open(registry_uri, environment)?;
             if registry.artifacts.is_remote() && !backend.artifacts.is_remote() {
@@ -174,6 +189,12 @@ fn open_sqlite(uri: &TrackingUri, _: &Environment) -> Result<Backend> {
 
 fn open_file(uri: &TrackingUri, _: &Environment) -> Result<Backend> {
     Ok(Backend::of(FileStore::open(uri.file_path()?)?))
+}
+
+/// The directory that a local store is in: that of a database, and that around the directory of a file store.
+fn parent_of(uri: &TrackingUri) -> Option<PathBuf> {
+    let path = uri.sqlite_path().or_else(|_| uri.file_path()).ok()?;
+    Some(std::path::absolute(path).ok()?.parent()?.to_path_buf())
 }
 
 /// The directory of a local store and, by default, of its artifacts.

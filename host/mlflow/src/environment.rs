@@ -146,6 +146,26 @@ impl Environment {
         self.variables.get(name).map(String::as_str).filter(|value| !value.is_empty())
     }
 
+    /// The value of a variable of credentials, without the line end that secrets from files have. Other control characters, and spaces
+    /// at an end or in a token or key, are not sent: they come from a mistake in copying, and the server would only answer that access
+    /// is denied. `Config` names the variable, and not the value.
+    pub fn secret(&self, name: &str) -> Result<Option<&str>> {
+        let Some(value) = self.get(name) else { return Ok(None) };
+        let value = value.trim_end_matches(['\r', '\n']);
+        let is_one_word = ["TOKEN", "KEY"].iter().any(|word| name.contains(word)) && !name.ends_with("FILE");
+        let flaw = if value.is_empty() {
+            "is empty"
+        } else if value.contains(char::is_control) {
+            "contains a line end or another control character"
+        } else if value.trim() != value || (is_one_word && value.contains(char::is_whitespace)) {
+            "contains a space"
+        } else {
+            return Ok(Some(value));
+        };
+        Err(Error::new(ErrorKind::Config, format!("the value of `{name}` {flaw}"))
+            .with_hint(format!("set `{name}` again")))
+    }
+
     /// The variables whose names start with `prefix`; empty ones are left out.
     pub fn with_prefix<'a>(&'a self, prefix: &'a str) -> impl Iterator<Item = (&'a str, &'a str)> {
         let pairs = self.variables.iter().map(|(name, value)| (name.as_str(), value.as_str()));

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use crate::artifacts::{ArtifactStore, LocalAccess, LocalArtifacts};
+use crate::artifacts::{ArtifactRoots, ArtifactStore, LocalAccess, LocalArtifacts, MovedArtifacts};
 use crate::environment::Environment;
 #[cfg(feature = "rest")]
 use crate::rest::ArtifactProxy;
@@ -19,12 +19,21 @@ pub(crate) struct ArtifactResolver {
     local: LocalAccess,
     proxy: Option<Arc<ArtifactProxy>>,
     environment: Environment,
+    roots: ArtifactRoots,
+    /// The directory of a local store, by which one that was moved is recognised.
+    home: Option<PathBuf>,
 }
 
 impl ArtifactResolver {
     /// For a local store, which may name any local directory.
     pub(crate) fn local() -> Self {
-        Self { local: LocalAccess::Anywhere, proxy: None, environment: Environment::default() }
+        Self {
+            local: LocalAccess::Anywhere,
+            proxy: None,
+            environment: Environment::default(),
+            roots: ArtifactRoots::default(),
+            home: None,
+        }
     }
 
     /// For a tracking server: its artifact proxy, and the local directories that it may name.
@@ -43,6 +52,16 @@ impl ArtifactResolver {
         Self { local: LocalAccess::Within(roots), ..self }
     }
 
+    /// The same for a local store in the directory `home`.
+    pub(crate) fn in_store_at(self, home: Option<PathBuf>) -> Self {
+        Self { home, ..self }
+    }
+
+    /// The same, with artifact roots that have moved.
+    pub(crate) fn with_roots(self, roots: ArtifactRoots) -> Self {
+        Self { roots, ..self }
+    }
+
     /// Whether the URIs come from a server.
     pub(crate) fn is_remote(&self) -> bool {
         self.proxy.is_some()
@@ -51,13 +70,23 @@ impl ArtifactResolver {
     /// Opens the artifact root at `uri`. `UnsupportedScheme` for a scheme without a store, `Untrusted` for a location
     /// that this store must not name.
     pub(crate) fn open(&self, uri: &ArtifactUri) -> Result<Box<dyn ArtifactStore>> {
+        let Some(place) = self.roots.place_of(uri)? else { return self.open_at(uri) };
+        let artifacts = match place.location() {
+            // The user named this directory, and not the server.
+            Location::Local(path) => Box::new(LocalArtifacts::new(place.as_str(), path)),
+            _ => self.open_at(&place)?,
+        };
+        Ok(Box::new(MovedArtifacts::new(uri, artifacts)))
+    }
+
+    fn open_at(&self, uri: &ArtifactUri) -> Result<Box<dyn ArtifactStore>> {
         match (uri.location(), &self.proxy) {
             (Location::Proxied { authority, path }, Some(proxy)) => {
                 Ok(Box::new(proxy.open(uri, authority.as_deref(), path)?))
             }
             (Location::Local(path), _) => {
                 self.local.check(path)?;
-                Ok(Box::new(LocalArtifacts::new(uri.as_str(), path)))
+                Ok(Box::new(LocalArtifacts::new(uri.as_str(), path).of_store_at(self.home.clone())))
             }
             (Location::Other(scheme), _) if OBJECT_STORES.contains(&scheme.as_str()) => {
                 open_object_store(uri, &self.environment)

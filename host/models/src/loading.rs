@@ -1,15 +1,17 @@
 //! Loading the model behind a version: found, fetched, checked against its digest, kept in a private cache.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use crate::candidate::SHA256_TAG;
 use crate::model_cache::{CachedModel, ModelCache};
 use crate::preflight::{self, Opened, Presence};
+use hydra_base::blocking;
 use hydra_base::error::{Error, ErrorKind, Result};
-use hydra_base::{Sha256, blocking};
+use hydra_base::sha256::{Hasher, Sha256};
 use hydra_lightgbm::Model;
 use hydra_lightgbm::loaded::ModelLimits;
-use hydra_mlflow::artifacts::{ArtifactStore, read_whole};
+use hydra_mlflow::artifacts::{ArtifactStore, OnProgress, TreeLimits, download_tree, read_whole};
 use hydra_mlflow::connect::Backend;
 use hydra_mlflow::entities::ModelVersion;
 use hydra_mlflow::flavor::{ColumnSpec, MLMODEL_FILE, MlModel, MlModelLimits};
@@ -156,6 +158,42 @@ pub async fn mlmodel(backend: &Backend, version: &ModelVersion) -> Result<Vec<u8
     read(artifacts.as_ref(), MLMODEL_FILE, MlModelLimits::default().bytes as u64).await
 }
 
+/// The most files, and bytes of all files, of a model directory that is downloaded.
+const DIRECTORY: TreeLimits = TreeLimits { files: 10_000, bytes: 64 << 30 };
+
+/// Writes the whole model directory of `version` into `to`, an empty directory, from which it can be
+/// [logged again](crate::candidate::ModelSource::Stored). Returns the SHA-256 of its model file.
+///
+/// `Integrity` when the version says which SHA-256 its model file has, and the bytes have another.
+pub async fn download_directory(
+    backend: &Backend,
+    version: &ModelVersion,
+    to: &Path,
+    progress: OnProgress<'_>,
+) -> Result<Sha256> {
+    let uri = backend.registry.download_uri(&version.name, version.version).await?;
+    let artifacts = backend.artifact_store(&uri.parse()?).await?;
+    // First, so that a version without it is refused before anything is downloaded.
+    let limits = MlModelLimits::default();
+    let mlmodel = read(artifacts.as_ref(), MLMODEL_FILE, limits.bytes as u64).await?;
+    let data = MlModel::parse(&mlmodel, &limits)?.lightgbm.data;
+    download_tree(artifacts.as_ref(), to, DIRECTORY, progress).await?;
+    let path = to.join(&data);
+    let sha256 = blocking(move || {
+        let mut hasher = Hasher::default();
+        let outcome = std::fs::File::open(&path).and_then(|mut file| std::io::copy(&mut file, &mut hasher));
+        outcome.map_err(|source| {
+            Error::new(ErrorKind::ArtifactNotFound, "the model file that `MLmodel` names is not there")
+                .with_context("path", &data)
+                .with_source(source)
+        })?;
+        Ok(hasher.finish())
+    });
+    let sha256 = sha256.await?;
+    check_digest(version, sha256)?;
+    Ok(sha256)
+}
+
 async fn fetch(
     backend: &Backend,
     version: &ModelVersion,
@@ -180,6 +218,12 @@ pub(crate) async fn read(artifacts: &dyn ArtifactStore, path: &str, limit: u64) 
 pub(crate) fn too_large(path: &str, limit: u64) -> Error {
     Error::new(ErrorKind::InvalidModel, format!("an artifact is larger than {limit} bytes"))
         .with_context("path", path)
+        .with_hint(match path {
+            MLMODEL_FILE => "log the model again, with a smaller `MLmodel`",
+            _ => {
+                "if you trust the model, raise the limit with `--model-limit bytes=NUMBER`, or in `[limits]` of hydra.toml"
+            }
+        })
 }
 
 /// `Integrity` when the version's tag is not the digest `found`. A tag that is not a digest at all counts as a mismatch.

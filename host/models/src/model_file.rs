@@ -9,7 +9,7 @@ use hydra_base::error::{Error, ErrorKind, Result};
 use hydra_base::sha256::{Hasher, Sha256};
 use hydra_lightgbm::Model;
 use hydra_lightgbm::loaded::ModelLimits;
-use hydra_lightgbm::text::{self, Limits};
+use hydra_lightgbm::text;
 use hydra_mlflow::flavor::{BOOSTER_FILE, MLMODEL_FILE, MlModel, MlModelLimits, SavedMlModel, Signature};
 use serde_json::{Map, Value};
 
@@ -34,6 +34,8 @@ pub enum ModelSource {
         /// The content of `MLmodel`.
         mlmodel: Map<String, Value>,
     },
+    /// A model directory as a store has it, [downloaded](crate::loading::download_directory) with its `MLmodel`.
+    Stored(PathBuf),
 }
 
 impl From<PathBuf> for ModelSource {
@@ -47,6 +49,9 @@ impl From<&Path> for ModelSource {
         Self::File(path.to_path_buf())
     }
 }
+
+/// The file in which MLflow's client notes the registered model and version that it downloaded: those of a copy are others.
+const REGISTERED_FILE: &str = "registered_model_meta";
 
 /// A validated LightGBM model in a local file.
 #[derive(Debug)]
@@ -88,7 +93,8 @@ impl ModelFile {
             ModelSource::File(path) => Self::from_file(&path),
             ModelSource::Text(text) => Self::copied(text.as_bytes()),
             ModelSource::Stdin => Self::copied(std::io::stdin().lock()),
-            ModelSource::Directory { path, mlmodel } => Self::of_directory(&path, mlmodel),
+            ModelSource::Directory { path, mlmodel } => Self::of_directory(&path, SavedMlModel::new(mlmodel)),
+            ModelSource::Stored(path) => Self::of_directory(&path, stored_mlmodel(&path)?),
         })
         .await
     }
@@ -103,7 +109,8 @@ impl ModelFile {
     }
 
     /// The signature of the model's predictions, from its feature names. A model of pandas categories has none: Python would
-    /// refuse the categories as rows that are not numbers. The `MLmodel` of a saved directory has its own.
+    /// refuse the categories as rows that are not numbers. Nor has one of so many columns that readers would refuse the `MLmodel`. The `MLmodel`
+    /// of a saved directory has its own.
     #[must_use]
     pub fn signature(&self) -> Option<Signature> {
         self.signature.clone()
@@ -115,9 +122,8 @@ impl ModelFile {
         self.saved.as_ref()
     }
 
-    fn of_directory(directory: &Path, mlmodel: Map<String, Value>) -> Result<Self> {
-        let mlmodel = SavedMlModel::new(mlmodel);
-        let flavor = MlModel::parse(&mlmodel.to_json(), &MlModelLimits::default())?.lightgbm;
+    fn of_directory(directory: &Path, mlmodel: SavedMlModel) -> Result<Self> {
+        let flavor = MlModel::parse(&mlmodel.to_bytes(), &MlModelLimits::default())?.lightgbm;
         let path = directory.join(&flavor.data);
         let limits = ModelLimits::default();
         let most = limits.file_bytes(&flavor.data);
@@ -136,7 +142,8 @@ impl ModelFile {
         Model::from_artifact(&flavor.data, &flavor.model_class, &bytes, &limits)?;
         let mut files = Vec::new();
         list_files(directory, "", &mut files)?;
-        files.retain(|(name, _)| *name != flavor.data && name != MLMODEL_FILE);
+        let is_replaced = |name: &str| [flavor.data.as_str(), MLMODEL_FILE, REGISTERED_FILE].contains(&name);
+        files.retain(|(name, _)| !is_replaced(name));
         Ok(Self {
             size: bytes.len() as u64,
             sha256: Sha256::of(&bytes),
@@ -151,7 +158,7 @@ impl ModelFile {
         let open = || -> Result<Self> {
             let file = File::open(path).map_err(unreadable)?;
             let metadata = file.metadata().map_err(unreadable)?;
-            let most = Limits::default().bytes as u64;
+            let most = ModelLimits::default().text.bytes as u64;
             if metadata.len() > most {
                 return Err(too_large(BOOSTER_FILE, most).with_context("bytes", metadata.len()));
             }
@@ -178,7 +185,7 @@ impl ModelFile {
     fn checked(bytes: impl Read, origin: Origin) -> Result<Self> {
         let mut hasher = Hasher::default();
         let tee = Tee { inner: bytes, copy: &mut hasher };
-        let summary = text::check(BufReader::with_capacity(1 << 16, tee), &Limits::default())?;
+        let summary = text::check(BufReader::with_capacity(1 << 16, tee), &ModelLimits::default().text)?;
         if summary.has_infinite_leaves {
             tracing::warn!(
                 "some leaves of the model are infinite: its predictions are infinite or NaN for some rows; check the objective that \
@@ -190,11 +197,20 @@ impl ModelFile {
             size: summary.bytes,
             sha256: hasher.finish(),
             data_file: BOOSTER_FILE.to_owned(),
-            signature: (!summary.has_categories).then(signature),
+            signature: (!summary.has_categories && fit_mlmodel(&summary.feature_names)).then(signature),
             origin,
             saved: None,
         })
     }
+}
+
+/// The `MLmodel` of a directory.
+fn stored_mlmodel(directory: &Path) -> Result<SavedMlModel> {
+    let (path, limits) = (directory.join(MLMODEL_FILE), MlModelLimits::default());
+    let mut bytes = Vec::new();
+    let read = File::open(&path).and_then(|file| file.take(limits.bytes as u64 + 1).read_to_end(&mut bytes));
+    read.map_err(|source| unreadable(source).with_context("path", path.display()))?;
+    SavedMlModel::from_text(&bytes, &limits)
 }
 
 fn unreadable(source: std::io::Error) -> Error {
@@ -238,4 +254,11 @@ impl<R: Read, W: Write> Read for Tee<R, W> {
         self.copy.write_all(&buffer[..read])?;
         Ok(read)
     }
+}
+
+/// Whether a signature with columns of these names leaves `MLmodel` within the limit of its readers.
+fn fit_mlmodel(names: &[String]) -> bool {
+    // JSON within YAML: a quote is two bytes, and a character outside ASCII may be twelve.
+    let column = |name: &String| 72 + name.chars().map(|c| if c.is_ascii() { 2 } else { 12 }).sum::<usize>();
+    names.iter().map(column).sum::<usize>() <= MlModelLimits::default().bytes / 4 * 3
 }

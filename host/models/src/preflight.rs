@@ -16,6 +16,7 @@ use crate::facts::Facts;
 use crate::loading::{check_digest, read, too_large};
 use crate::model_cache::{CachedModel, FileState, ModelCache, Record, Verdict};
 use hydra_base::error::{Error, ErrorCategory, ErrorKind, Result};
+use hydra_base::failpoint::failpoint;
 use hydra_base::{Sha256, blocking};
 use hydra_lightgbm::Model;
 use hydra_lightgbm::loaded::ModelLimits;
@@ -77,6 +78,9 @@ impl std::error::Error for Unsound {
 pub enum Presence {
     /// The files are read, also if they were read before.
     Read,
+    /// The bytes are those that are there now: the files are read, unless the store was asked, as with [`Self::Asked`], and the stamps
+    /// show that they have not changed. A listing of a server has only sizes, so that they are read there.
+    Exact,
     /// The store is asked whether the files are still there with their sizes and stamps. For a version that was opened before, that is
     /// one listing.
     Asked,
@@ -153,14 +157,16 @@ impl Preflight<'_> {
                 }
                 Verdict::Doubted => None,
             };
-            if let Some(known) = known
-                && (presence == Presence::Assumed || self.are_there(record).await?)
-            {
-                return known;
+            let is_enough = presence != Presence::Exact || record.shows_each_change();
+            if let Some(known) = known.filter(|_| is_enough) {
+                if presence == Presence::Assumed || self.are_there(record).await? {
+                    return known;
+                }
+                tracing::info!(version = %self.version.version, "the files of a version have changed; opening them again");
             }
-            tracing::info!(version = %self.version.version, "the files of a version have changed; opening them again");
         }
-        let may_be_a_copy = presence != Presence::Read && record.is_none() && self.has_digest();
+        let takes_a_copy = matches!(presence, Presence::Asked | Presence::Assumed);
+        let may_be_a_copy = takes_a_copy && record.is_none() && self.has_digest();
         let found = self.examine(may_be_a_copy).await;
         if let (Err(Stop::Unloadable(unsound)), Some(record)) = (&found, record)
             && (unsound.sha256.is_none() || unsound.sha256 != self.promised())
@@ -245,6 +251,7 @@ impl Preflight<'_> {
             model,
             is_fetched,
         };
+        failpoint("preflight.read");
         let (cache, version) = (self.cache.clone(), self.version.clone());
         let sha256 = Some(found.model.sha256());
         let judged = blocking(move || Ok(found.judge_and_keep(cache.as_ref(), &version))).await?;
@@ -299,6 +306,7 @@ impl Found {
     fn keep(&self, cache: &ModelCache, version: &ModelVersion, verdict: &Result<Box<Facts>>) -> Result<()> {
         if verdict.is_ok() && self.is_fetched {
             cache.put(version, &self.model)?;
+            failpoint("preflight.model-kept");
         }
         let Some(root) = self.root.clone() else { return Ok(()) };
         // A verdict is about the bytes that the version promises: others can be mended, or changed again.
@@ -321,7 +329,9 @@ impl Found {
             model: self.model_state.clone(),
             verdict,
         };
-        cache.put_record(version, &record)
+        cache.put_record(version, &record)?;
+        failpoint("preflight.verdict-kept");
+        Ok(())
     }
 }
 
@@ -347,9 +357,11 @@ impl Listing {
     /// The state of a file that must be there and must not have more than `limit` bytes.
     fn checked(&self, artifacts: &dyn ArtifactStore, path: &str, limit: u64) -> Result<FileState, Stop> {
         let state = self.state_of(path).ok_or_else(|| {
-            let root = redact(artifacts.uri());
+            let root = redact(artifacts.place());
+            let mut ways = artifacts.remedy().into_iter().collect::<Vec<_>>();
+            ways.push("restore the files from a backup, or log the model again".to_owned());
             let error = Error::new(ErrorKind::ArtifactNotFound, format!("there is no {path} at {root}"))
-                .with_hint("restore the files from a backup, or log the model again");
+                .with_hint(ways.join("; "));
             Stop::unread(error)
         })?;
         if state.bytes > limit {

@@ -5,6 +5,7 @@
 //! killed before that leaves the events to the next one, so a receiver gets every event at least once, and knows repeated ones by
 //! their ids. A decision never waits for a receiver and never fails because of one.
 
+mod backlog;
 mod body;
 mod cursor;
 mod event;
@@ -14,4 +15,4 @@ mod sending;
 
 pub use event::{Event, EventKind};
 pub use notifier::{Delivered, Notifier};
-pub use receiver::{Receiver, Template};
+pub use receiver::{Receiver, Template, without_secrets};

@@ -1,20 +1,19 @@
 //! Delivery: what is above a receiver's cursor, oldest first.
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use futures_util::TryStreamExt as _;
 use futures_util::future::join_all;
 use hydra_base::error::{Error, ErrorKind, Result};
 use hydra_base::time::now;
 use hydra_ledger_rules::Number;
 use hydra_lifecycle::ledger::Ledger;
-use hydra_lifecycle::ledger::history::{Fate, Step};
 use hydra_mlflow::environment::Environment;
 use hydra_registry::{ModelRegistry, ReceiverConfig};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout, timeout_at};
 
+use crate::backlog::{Told, above};
 use crate::cursor;
 use crate::event::Event;
 use crate::receiver::Receiver;
@@ -23,14 +22,17 @@ use crate::sending::{client, send};
 /// The longest time that a command is longer by before it decides.
 const BEGINNING: Duration = Duration::from_secs(2);
 
-/// The time for sending at the end of a command. What remains of two seconds is for moving the cursors.
+/// The time for reading at the end of a command, so that what is read can be sent.
+const READING: Duration = Duration::from_millis(900);
+
+/// The time that is left for reading entries where the store took longer than that to say which ones.
+const READING_LATE: Duration = Duration::from_millis(300);
+
+/// The time for reading and sending at the end of a command. What remains of two seconds is for moving the cursors.
 const SENDING: Duration = Duration::from_millis(1_500);
 
 /// The time for moving the cursors at the end of a command.
 const MOVING: Duration = Duration::from_millis(450);
-
-/// The most entries that a command looks back; more wait for `notify catch-up`.
-const BACKLOG: Number = 500;
 
 /// How many events each receiver took, and the newest entry that it knows.
 type Reached = Mutex<BTreeMap<String, (usize, Number)>>;
@@ -59,13 +61,6 @@ pub struct Delivered {
     pub error: Option<Error>,
 }
 
-/// An entry as receivers see it.
-#[derive(Debug)]
-struct Told {
-    number: Number,
-    events: Vec<Event>,
-}
-
 impl Notifier {
     /// The receivers of a configuration, and the errors of those that are malformed.
     #[must_use]
@@ -89,16 +84,27 @@ impl Notifier {
     /// time before a decision: if the command is killed after it, the next one knows where to begin. Takes two seconds at most, and
     /// fails silently: then the next command tries again.
     pub async fn begin(&mut self) {
+        let (backend, model) = (self.registry.backend(), self.registry.model());
         let begin = async {
-            let Some(ledger) = self.registry.existing_ledger().await? else { return Ok(true) };
-            let known = cursor::read(self.registry.backend(), &ledger).await?;
+            let Some(ledger) = self.registry.existing_ledger().await? else {
+                for receiver in &self.receivers {
+                    // Without it, only a command that is killed loses something.
+                    if let Err(error) = cursor::expect(backend, model, &receiver.name).await {
+                        tracing::debug!(%error, "cannot note that a receiver waits for the first entry");
+                    }
+                }
+                return Ok(true);
+            };
+            let known = cursor::read(backend, &ledger).await?;
             let new: Vec<_> = self.receivers.iter().filter(|one| !known.contains_key(&one.name)).collect();
             if new.is_empty() {
                 return Ok(false);
             }
+            let expecting = cursor::expecting(backend, model).await?;
             let head = ledger.head().await?.number;
             for receiver in new {
-                cursor::write(self.registry.backend(), &ledger, &receiver.name, head).await?;
+                let number = if expecting.contains(&receiver.name) { 0 } else { head };
+                cursor::write(backend, &ledger, &receiver.name, number).await?;
             }
             Ok::<bool, Error>(false)
         };
@@ -112,7 +118,7 @@ impl Notifier {
     /// Tells the receivers what is above their cursors, for at most two seconds. A problem is a warning: the decision stands, and
     /// the next command sends what is left.
     pub async fn deliver(&self) {
-        let told = self.tell(&Mutex::default(), Some((SENDING, MOVING)), None).await;
+        let told = self.tell(&Mutex::default(), true, None).await;
         let problems = match told {
             Ok(delivered) => delivered.into_iter().filter_map(|one| one.error).collect(),
             Err(error) => vec![error],
@@ -126,7 +132,7 @@ impl Notifier {
     /// Tells the receivers everything above their cursors, or everything from entry `from` on.
     pub async fn catch_up(&mut self, from: Option<Number>) -> Result<Vec<Delivered>> {
         self.begin().await;
-        self.tell(&Mutex::default(), None, from).await
+        self.tell(&Mutex::default(), false, from).await
     }
 
     /// Sends each receiver an event that says nothing.
@@ -154,54 +160,56 @@ impl Notifier {
         }
     }
 
-    /// `limits` are the times for sending and for moving the cursors.
+    /// `is_limited` if it may take two seconds only.
     async fn tell(
         &self,
         reached: &Reached,
-        limits: Option<(Duration, Duration)>,
+        is_limited: bool,
         from: Option<Number>,
     ) -> Result<Vec<Delivered>> {
-        let late = || Error::new(ErrorKind::Undelivered, "the receivers take too long").with_retryable(true);
-        // It outlives a sending that takes too long.
-        let found = OnceLock::new();
-        let sending = async {
+        let begin = Instant::now();
+        let within = |limit: Duration| is_limited.then(|| begin + limit);
+        let looking = async {
             let Some(ledger) = self.registry.existing_ledger().await? else { return Ok(None) };
-            let ledger: &Ledger = found.get_or_init(|| ledger);
-            let known = cursor::read(self.registry.backend(), ledger).await?;
-            let without_cursor = if self.is_new { 0 } else { Number::MAX };
-            let start = |receiver: &Receiver| match from {
-                Some(from) => from.saturating_sub(1),
-                None => known.get(&receiver.name).copied().unwrap_or(without_cursor),
-            };
-            let lowest = self.receivers.iter().map(start).min().unwrap_or(0);
-            let told = self.above(ledger, lowest, limits.map(|_| BACKLOG)).await?;
-            let sending = self.receivers.iter().map(|receiver| {
-                let (known, told) = (start(receiver), &told);
-                async move { self.send_all(receiver, known, told, reached).await }
-            });
-            Ok::<_, Error>(Some(join_all(sending).await))
+            let known = cursor::read(self.registry.backend(), &ledger).await?;
+            Ok::<_, Error>(Some((ledger, known)))
         };
-        let sent = match limits {
-            None => sending.await.map(Some),
-            Some((limit, _)) => timeout(limit, sending).await.map_or(Ok(None), |sent| sent.map(Some)),
+        let Some((ledger, known)) = until(within(SENDING), looking).await.unwrap_or_else(|| Err(late()))?
+        else {
+            return Ok(Vec::new());
         };
-        let mut errors: Vec<Option<Error>> = match sent? {
-            Some(None) => return Ok(Vec::new()),
-            Some(Some(errors)) => errors,
-            // What was sent until then counts.
-            None => self.receivers.iter().map(|_| Some(late())).collect(),
+        let without_cursor = if self.is_new { 0 } else { Number::MAX };
+        let start = |receiver: &Receiver| match from {
+            Some(from) => from.saturating_sub(1),
+            None => known.get(&receiver.name).copied().unwrap_or(without_cursor),
         };
-        let moving = self.move_cursors(found.get(), reached);
-        let moved = match limits {
-            None => moving.await,
-            Some((_, limit)) => timeout(limit, moving).await.unwrap_or_else(|_| Err(late())),
-        };
+        let lowest = self.receivers.iter().map(start).min().unwrap_or(0);
+        let reading = within(READING).map(|end| end.max(Instant::now() + READING_LATE));
+        let found = above(&ledger, self.registry.model().as_str(), lowest, reading).await?;
+        // Each receiver by itself: one that is slow or far behind takes nothing from the others.
+        let end = within(SENDING);
+        let sending = self.receivers.iter().map(|receiver| {
+            let (known, found) = (start(receiver), &found);
+            async move {
+                if known < found.down_to {
+                    return Some(behind(receiver));
+                }
+                let sending = self.send_all(receiver, known, &found.told, reached);
+                until(end, sending).await.unwrap_or_else(|| Some(slow(receiver)))
+            }
+        });
+        let mut errors: Vec<Option<Error>> = join_all(sending).await;
+        let moving = self.move_cursors(&ledger, reached);
+        let end = is_limited.then(|| Instant::now() + MOVING);
+        let moved = until(end, moving).await.unwrap_or_else(|| Err(late()));
+        let reached = reached.lock().unwrap_or_else(PoisonError::into_inner);
         if let Err(error) = moved {
-            for slot in &mut errors {
-                slot.get_or_insert_with(|| again(&error));
+            for (receiver, slot) in self.receivers.iter().zip(&mut errors) {
+                if reached.contains_key(&receiver.name) {
+                    slot.get_or_insert_with(|| again(&error));
+                }
             }
         }
-        let reached = reached.lock().unwrap_or_else(PoisonError::into_inner);
         let delivered = self.receivers.iter().zip(errors).map(|(receiver, error)| {
             let (sent, cursor) =
                 reached.get(&receiver.name).map_or((0, None), |(sent, at)| (*sent, Some(*at)));
@@ -210,45 +218,12 @@ impl Notifier {
         Ok(delivered.collect())
     }
 
-    async fn move_cursors(&self, ledger: Option<&Ledger>, reached: &Reached) -> Result<()> {
+    async fn move_cursors(&self, ledger: &Ledger, reached: &Reached) -> Result<()> {
         let reached = reached.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let Some(ledger) = ledger else { return Ok(()) };
         for (name, (_, number)) in reached {
             cursor::write(self.registry.backend(), ledger, &name, number).await?;
         }
         Ok(())
-    }
-
-    /// The settled entries above a number, oldest first. An entry that may still come to nothing, and one of a newer release, ends
-    /// them.
-    async fn above(&self, ledger: &Ledger, lowest: Number, most: Option<Number>) -> Result<Vec<Told>> {
-        let model = self.registry.model().as_str();
-        let mut told = Vec::new();
-        let mut steps = ledger.read(most.map(|_| 32));
-        while let Some(step) = steps.try_next().await? {
-            if step.number() <= lowest {
-                break;
-            }
-            if most.is_some_and(|most| told.len() as Number >= most) {
-                // The oldest come first, and they are further down.
-                return Err(Error::new(
-                    ErrorKind::Undelivered,
-                    format!("more than {BACKLOG} entries wait for a receiver"),
-                )
-                .with_hint("run `hydra-registry notify catch-up`"));
-            }
-            match step {
-                Step::Valid { fate: Fate::Pending, .. } | Step::Newer { bridged: false, .. } => told.clear(),
-                Step::Valid { record, fate } => {
-                    told.push(Told { number: record.number, events: Event::of(model, &record, fate) });
-                }
-                Step::Void(_) | Step::Newer { .. } | Step::Damaged { .. } => {
-                    told.push(Told { number: step.number(), events: Vec::new() });
-                }
-            }
-        }
-        told.reverse();
-        Ok(told)
     }
 
     /// Sends what is above `known`, until an event is not taken.
@@ -277,6 +252,29 @@ impl Notifier {
         }
         None
     }
+}
+
+/// The answer of `work`, if it comes in time.
+async fn until<T>(end: Option<Instant>, work: impl Future<Output = T>) -> Option<T> {
+    match end {
+        Some(end) => timeout_at(end, work).await.ok(),
+        None => Some(work.await),
+    }
+}
+
+fn late() -> Error {
+    Error::new(ErrorKind::Undelivered, "the store takes too long to read or move what the receivers know")
+        .with_retryable(true)
+}
+
+fn slow(receiver: &Receiver) -> Error {
+    Error::new(ErrorKind::Undelivered, format!("cannot tell {receiver}: it takes too long"))
+        .with_retryable(true)
+}
+
+fn behind(receiver: &Receiver) -> Error {
+    let message = format!("cannot tell {receiver}: more entries wait for it than a command reads at its end");
+    Error::new(ErrorKind::Undelivered, message).with_hint("run `hydra-registry notify catch-up`")
 }
 
 /// The same error for another receiver.

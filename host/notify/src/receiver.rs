@@ -126,15 +126,25 @@ fn given(
     }
 }
 
+/// An address as it may be shown: scheme and host, because the rest often is a secret.
+#[must_use]
+pub fn without_secrets(address: &str) -> String {
+    Url::parse(address).map_or_else(|_| "***".to_owned(), |url| shown(&url))
+}
+
+fn shown(url: &Url) -> String {
+    let host = url.host_str().unwrap_or_default();
+    let port = url.port().map_or_else(String::new, |port| format!(":{port}"));
+    format!("{}://{host}{port}/***", url.scheme())
+}
+
 fn invalid(message: impl Into<String>) -> Error {
     Error::new(ErrorKind::InvalidReceiver, message)
 }
 
 impl fmt::Display for Receiver {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let host = self.url.host_str().unwrap_or_default();
-        let port = self.url.port().map_or_else(String::new, |port| format!(":{port}"));
-        write!(f, "{} ({}://{host}{port}/***)", self.name, self.url.scheme())
+        write!(f, "{} ({})", self.name, shown(&self.url))
     }
 }
 

@@ -14,7 +14,7 @@ use crate::frame::{self, Frame};
 use crate::history::{Found, History};
 use crate::line::Line;
 use crate::text::{LONG, Shown, day, figure, time};
-use crate::timeline::{Timeline, how_text, segments};
+use crate::timeline::{Timeline, by_text, how_text, segments};
 
 /// How many reigns of champions are listed.
 const REIGNS: usize = 24;
@@ -59,6 +59,8 @@ pub(crate) struct Champion {
     pub version: u64,
     pub since: Option<String>,
     pub how: &'static str,
+    /// What the actor has to do with it.
+    pub by: &'static str,
     pub actor: Option<Shown>,
     pub user: Option<Shown>,
     pub policy: Option<Shown>,
@@ -76,6 +78,8 @@ pub(crate) struct Reign {
     pub from: String,
     pub until: String,
     pub how: &'static str,
+    /// What the actor has to do with it.
+    pub by: &'static str,
     pub actor: Shown,
     pub number: Option<u64>,
     pub is_now: bool,
@@ -238,6 +242,7 @@ fn champion(history: &History, now: &Now, version: u64) -> Champion {
         version,
         since: moved.map(|moved| time(moved.at)),
         how: moved.map_or("", |moved| how_text(moved.how)),
+        by: moved.map_or("", |moved| by_text(moved.how)),
         actor: moved.map(|moved| moved.actor.clone()),
         user: line.and_then(|line| line.user.clone()),
         policy: line.and_then(|line| line.policy.clone()),
@@ -315,6 +320,7 @@ fn reigns(history: &History, now: &Now) -> (Vec<Reign>, usize) {
         from: time(one.from),
         until: if *index == last { String::new() } else { time(one.to) },
         how: one.began.map_or("moved without an entry", |moved| how_text(moved.how)),
+        by: one.began.map_or("by", |moved| by_text(moved.how)),
         actor: one.began.map(|moved| moved.actor.clone()).unwrap_or_default(),
         number: one.began.map(|moved| moved.number),
         is_now: *index == last && one.version.is_some(),

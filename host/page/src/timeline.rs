@@ -20,6 +20,9 @@ const LEFT: f64 = 112.0;
 /// Where it ends.
 const RIGHT: f64 = WIDTH - 8.0;
 
+/// The room that half of a tick's text takes.
+const ROOM: f64 = 30.0;
+
 /// A bar that is narrower is drawn together with its neighbours.
 const NARROW: f64 = 3.0;
 
@@ -115,6 +118,8 @@ pub(crate) struct Timeline {
 #[derive(Debug)]
 pub(crate) struct TickView {
     pub x: String,
+    /// Its class: the text of the last tick ends at it.
+    pub class: &'static str,
     pub text: String,
 }
 
@@ -164,7 +169,10 @@ impl Timeline {
             y += 19;
         }
         let ticks = times(axis.from, axis.to, 9).into_iter().map(|(at, text)| Tick { at: axis.x(at), text });
-        let ticks = ticks.map(|tick| TickView { x: place(tick.at), text: tick.text }).collect();
+        // The text of the last one would not fit beside it.
+        let class = |at: f64| if at > RIGHT - ROOM { "tick end" } else { "tick" };
+        let ticks = ticks.map(|tick| TickView { x: place(tick.at), class: class(tick.at), text: tick.text });
+        let ticks = ticks.collect();
         Some(Self {
             width: WIDTH as u32,
             height: y + 30,
@@ -267,7 +275,9 @@ fn bar(segment: &Segment<'_>, axis: Axis, is_current: bool, index: usize) -> Bar
     let label = segment.version.map(|version| format!("v{version}")).unwrap_or_default();
     let room = LABELLED + 7.0 * label.len() as f64;
     let began = match (segment.began, segment.is_recorded) {
-        (Some(moved), _) => format!("{}, {} by {}", how_text(moved.how), time(moved.at), moved.actor),
+        (Some(moved), _) => {
+            format!("{}, {} {} {}", how_text(moved.how), time(moved.at), by_text(moved.how), moved.actor)
+        }
         (None, true) => format!("there before {}", time(segment.from)),
         (None, false) => {
             format!("moved without an entry between {} and {}", time(segment.from), time(segment.to))
@@ -351,8 +361,16 @@ pub(crate) fn how_text(how: How) -> &'static str {
         How::Found => "found when the ledger began",
         How::Promoted => "promotion",
         How::RolledBack => "rollback",
-        How::Outside => "move outside of the ledger",
+        How::Outside => "move outside of the ledger, found then",
         How::Stated => "statement",
+    }
+}
+
+/// What the actor of an entry has to do with the move: the ledger does not know who moved an alias without it.
+pub(crate) fn by_text(how: How) -> &'static str {
+    match how {
+        How::Found | How::Outside => "found by",
+        How::Promoted | How::RolledBack | How::Stated => "by",
     }
 }
 

@@ -104,6 +104,11 @@ impl CaseFile {
         Ok(Self { path: path.to_owned(), case })
     }
 
+    /// Reads one case file, or those of a directory.
+    pub fn read_all(path: &Path) -> Result<Vec<Self>> {
+        if path.is_dir() { Self::read_dir(path) } else { Self::read(path).map(|case| vec![case]) }
+    }
+
     /// Reads every `*.json` in a directory, sorted by name. A directory without any is an error, since a test without cases
     /// would pass.
     pub fn read_dir(dir: &Path) -> Result<Vec<Self>> {

@@ -88,7 +88,7 @@ pub use hydra_policy::{Operation, Policy};
 pub use hydra_trust as trust;
 pub use loading::check_policy_file;
 pub use open::{DEFAULT_MODEL, OpenOptions, PolicySource};
-pub use panel::{PanelOptions, PanelPolicy};
+pub use panel::{PanelOptions, PanelPolicy, pinned_file};
 pub use project::{
     CONFIG_FILE, PolicyConfig, Project, ProjectConfig, ReceiverConfig, ReceiverUrl, ServeConfig, SinglePolicy,
 };

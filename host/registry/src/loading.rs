@@ -13,11 +13,11 @@ use hydra_base::error::{Error, ErrorKind, Result};
 use hydra_base::names::PolicyName;
 use hydra_base::{Sha256, blocking};
 use hydra_lifecycle::governing::Configured;
-use hydra_lifecycle::panel::{Member, Panel, address, check_parts};
+use hydra_lifecycle::panel::{Member, Origin, Panel, address, check_parts};
 use hydra_mlflow::environment;
 use hydra_policy::{Budget, EngineOptions, PanelRole, Policy, PolicyEngine};
 use hydra_trust::oci::{Oci, Reference};
-use hydra_trust::{Signer, TrustConfig, TrustRules, detached};
+use hydra_trust::{Proof, Signer, TrustConfig, TrustRules, detached};
 
 /// The parameters for loading the policies.
 #[derive(Debug, Clone)]
@@ -64,10 +64,9 @@ impl PolicySettings {
         }
         let loaded = try_join_all(sources.into_iter().map(|source| self.load_one(source, engine))).await?;
         let members = self.policies.iter().zip(places).filter_map(|(member, place)| {
-            let (policy, signers) = loaded.get(place)?.clone();
+            let (policy, origin) = loaded.get(place)?.clone();
             let MemberSettings { name, role, settings, .. } = member.clone();
-            let signers = signers.into_iter().map(|signer| signer.key).collect();
-            Some(Member { name, role, policy, settings, signers })
+            Some(Member { name, role, policy, settings, origin })
         });
         Ok(Panel::new(members.collect())?.with_trust(self.configured.trust.clone()))
     }
@@ -77,66 +76,81 @@ impl PolicySettings {
         blocking(move || PolicyEngine::new(&options))
     }
 
-    /// A policy, with those who signed it.
+    /// A policy, and where it came from.
     async fn load_one(
         &self,
         of: &MemberSettings,
         engine: &OnceCell<PolicyEngine>,
-    ) -> Result<(Policy, Vec<Signer>)> {
+    ) -> Result<(Policy, Origin)> {
         let MemberSettings { source, budget, sha256, .. } = of.clone();
         if let PolicySource::Loaded(policy) = source {
             check_digest(policy.sha256(), sha256)?;
-            return Ok((policy, Vec::new()));
+            return Ok((policy, Origin::default()));
         }
         let engine = engine.get_or_try_init(|| self.start_engine()).await?.clone();
-        let (bytes, signers, origin) = match source {
+        let (bytes, origin, from) = match source {
             PolicySource::Oci(reference) => {
                 let reference: Reference = reference.parse()?;
                 let component = self.oci.component(&reference, budget.component_bytes).await?;
                 check_digest(Sha256::of(&component.bytes), sha256)?;
-                let signers = match &self.trust {
-                    Some(rules) => self.oci.verify(&component, rules).await?,
-                    None => Vec::new(),
+                let proved = match &self.trust {
+                    Some(rules) => Some(self.oci.prove(&component, rules).await?),
+                    None => None,
                 };
                 tracing::info!(reference = %component.reference, "the policy comes from a registry");
-                (component.bytes, signers, component.reference.to_string())
+                let origin = Origin { manifest: Some(component.manifest), ..origin(proved) };
+                (component.bytes, origin, component.reference.to_string())
             }
             PolicySource::File(path) => {
                 let (rules, budget) = (self.trust.clone(), budget.clone());
-                let origin = path.display().to_string();
+                let from = path.display().to_string();
                 let read = blocking(move || {
                     let bytes = Policy::read_file(&path, sha256, &budget)
                         .map_err(|error| with_digest_hint(error, &path))?;
                     if bytes.len() as u64 > budget.component_bytes {
                         // Not all of it was read. Loading refuses it for its size, before anything else.
-                        return Ok((bytes, Vec::new()));
+                        return Ok((bytes, None));
                     }
-                    let signers = rules.map(|rules| check_policy_file(&rules, &path, &bytes)).transpose()?;
-                    Ok((bytes, signers.unwrap_or_default()))
+                    let proved = rules.map(|rules| prove_policy_file(&rules, &path, &bytes)).transpose()?;
+                    Ok((bytes, proved))
                 });
-                let (bytes, signers) = read.await?;
-                (bytes, signers, origin)
+                let (bytes, proved) = read.await?;
+                (bytes, origin(proved), from)
             }
             _ => {
                 let policy = blocking(move || Policy::load_default(&engine, &budget)).await?;
                 check_digest(policy.sha256(), sha256)?;
-                return Ok((policy, Vec::new()));
+                return Ok((policy, Origin::default()));
             }
         };
         let load = blocking(move || Policy::load(&engine, &bytes, &budget));
-        let policy = load.await.map_err(|error| error.with_context("policy", origin))?;
-        Ok((policy, signers))
+        let policy = load.await.map_err(|error| error.with_context("policy", from))?;
+        Ok((policy, origin))
     }
 }
 
 /// Who signed the component in a file, by the signatures [beside](detached) it. Fails like [`TrustRules::check`].
 pub fn check_policy_file(rules: &TrustRules, path: &Path, bytes: &[u8]) -> Result<Vec<Signer>> {
+    prove_policy_file(rules, path, bytes).map(|(signers, _)| signers)
+}
+
+/// [`check_policy_file`], with what shows that they signed it.
+fn prove_policy_file(rules: &TrustRules, path: &Path, bytes: &[u8]) -> Result<(Vec<Signer>, Proof)> {
     let about = |error: Error| error.with_context("path", path.display());
-    rules.check(bytes, &detached::beside(path)?).map_err(|error| {
+    let signatures = detached::beside(path)?;
+    let checked = rules.check(bytes, &signatures).map_err(|error| {
         let hint = format!("sign it: `hydra-registry policy sign {} --key KEY`", path.display());
         let is_unsigned = error.kind() == ErrorKind::SignatureNotFound;
         about(if is_unsigned { error.with_hint(hint) } else { error })
-    })
+    })?;
+    Ok((checked, Proof::of_file(rules, bytes, &signatures)))
+}
+
+/// Who signed a component, and what shows it; nothing without trust rules.
+fn origin(proved: Option<(Vec<Signer>, Proof)>) -> Origin {
+    let (signers, proof) = proved.unzip();
+    let signers = signers.unwrap_or_default().into_iter().map(|signer| signer.key).collect();
+    Origin { manifest: None, signers, proof }
 }
 
 impl MemberSettings {

@@ -62,6 +62,7 @@ pub struct OpenOptions {
     pub(crate) tracking_uri: Option<GivenUri>,
     pub(crate) registry_uri: Option<GivenUri>,
     pub(crate) backend: Option<Backend>,
+    pub(crate) artifact_roots: Vec<(String, String)>,
     pub(crate) model: Option<String>,
     pub(crate) experiment: Option<Experiment>,
     pub(crate) actor: Option<String>,
@@ -109,6 +110,13 @@ impl OpenOptions {
     /// Sets the registry URI. Default: `MLFLOW_REGISTRY_URI`, `hydra.toml`, the tracking URI.
     pub fn with_registry_uri(mut self, uri: impl Into<GivenUri>) -> Self {
         self.registry_uri = Some(uri.into());
+        self
+    }
+
+    /// Adds an artifact root that has moved: what the store calls `old`, a directory or a URI, with all that is below it, is read and
+    /// written at `new`. It comes before the roots in `[artifact-root-map]` of `hydra.toml`.
+    pub fn with_artifact_root(mut self, old: impl Into<String>, new: impl Into<String>) -> Self {
+        self.artifact_roots.push((old.into(), new.into()));
         self
     }
 

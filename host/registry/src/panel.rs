@@ -51,25 +51,21 @@ impl PanelPolicy {
     }
 
     /// A policy as an argument or `HYDRA_POLICY` names it: `NAME=FILE`, or a path, each with `@sha256:DIGEST` after it if the file
-    /// must have that digest; or `oci://…` in the place of the path, where a digest is that of the manifest. A path may contain a sign of equality if the text before it is not a valid name, and `@sha256:` if
-    /// the text after it is not a digest.
+    /// must have that digest; or `oci://…` in the place of the path, where a digest is that of the manifest. A path may contain a sign
+    /// of equality if the text before it is not a valid name, and `@sha256:` if the text after it is not a digest.
     pub fn from_argument(given: impl Into<OsString>) -> Self {
         let given = given.into();
-        let is_reference = |text: &str| {
-            Reference::is_meant(text)
-                || text.split_once('=').is_some_and(|(_, rest)| Reference::is_meant(rest))
-        };
-        let (given, sha256) = match given.to_str().filter(|text| !is_reference(text)).and_then(pinned) {
-            Some((file, sha256)) => (OsString::from(file), Some(sha256)),
-            None => (given, None),
-        };
         let named = given.to_str().and_then(|text| text.split_once('='));
-        let policy =
-            match named.and_then(|(name, file)| Some((PolicyName::new(name).ok()?, PathBuf::from(file)))) {
-                Some((name, file)) => Self::new(file).with_name(name),
-                None => Self::new(PathBuf::from(given)),
-            };
-        Self { sha256, ..policy }
+        match named.and_then(|(name, file)| Some((PolicyName::new(name).ok()?, file))) {
+            Some((name, file)) => Self::from_file(file).with_name(name),
+            None => Self::from_file(given),
+        }
+    }
+
+    /// A policy as a path names it, with `@sha256:DIGEST` after it if the file must have that digest; or as `oci://…` does.
+    pub fn from_file(given: impl Into<PathBuf>) -> Self {
+        let (file, sha256) = pinned_file(&given.into());
+        Self { sha256, ..Self::new(file) }
     }
 
     /// Sets the SHA-256 that the component must have. Another file is an error of kind
@@ -153,10 +149,16 @@ impl PanelOptions {
     }
 }
 
-/// The path and the digest in `PATH@sha256:DIGEST`.
-fn pinned(given: &str) -> Option<(&str, Sha256)> {
-    let (file, digest) = given.rsplit_once("@sha256:")?;
-    Some((file, digest.to_ascii_lowercase().parse().ok()?))
+/// The path and the digest in `PATH@sha256:DIGEST`; the path alone if the text after `@sha256:` is not a digest, and for `oci://…`,
+/// where a digest is that of the manifest.
+#[must_use]
+pub fn pinned_file(given: &Path) -> (PathBuf, Option<Sha256>) {
+    let pinned = || {
+        let (file, digest) =
+            given.to_str().filter(|text| !Reference::is_meant(text))?.rsplit_once("@sha256:")?;
+        Some((PathBuf::from(file), digest.to_ascii_lowercase().parse().ok()?))
+    };
+    pinned().map_or_else(|| (given.to_owned(), None), |(file, sha256)| (file, Some(sha256)))
 }
 
 #[cfg(test)]
@@ -189,6 +191,11 @@ mod tests {
             ("gate.wasm@sha256:ab".to_owned(), None, "gate.wasm@sha256:ab", false),
             ("gate.wasm@latest".to_owned(), None, "gate.wasm@latest", false),
         ] {
+            if name.is_none() {
+                let PanelPolicy { name: found, source, sha256, .. } = PanelPolicy::from_file(&given);
+                let PolicySource::File(path) = source else { panic!("{given}: {source:?}") };
+                assert_eq!((found, path.to_str(), sha256.is_some()), (None, Some(file), pinned), "{given}");
+            }
             let PanelPolicy { name: found, source, sha256, .. } = PanelPolicy::from_argument(&given);
             assert_eq!(found.as_ref().map(PolicyName::as_str), name, "{given}");
             assert_eq!(sha256, digest.parse().ok().filter(|_| pinned), "{given}");

@@ -9,11 +9,12 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Deserializer};
 
 use crate::open::PolicySource;
-use crate::panel::{PanelOptions, PanelPolicy};
+use crate::panel::{PanelOptions, PanelPolicy, pinned_file};
 use hydra_base::error::{Error, ErrorKind, Result};
 use hydra_base::names::PolicyName;
 use hydra_base::{Sha256, regular_file};
-use hydra_mlflow::uri::TrackingUri;
+use hydra_lightgbm::loaded::ModelLimits;
+use hydra_mlflow::uri::{ArtifactUri, Location, TrackingUri};
 use hydra_policy::PanelRole;
 use hydra_trust::TrustConfig;
 use hydra_trust::oci::Reference;
@@ -35,6 +36,9 @@ pub struct ProjectConfig {
     pub tracking_uri: Option<TrackingUri>,
     /// The registry URI, if not the tracking URI.
     pub registry_uri: Option<TrackingUri>,
+    /// Where artifact roots have moved to, by the directories and URIs that the store calls them.
+    #[serde(default)]
+    pub artifact_root_map: BTreeMap<String, String>,
     /// The registered model's name.
     pub model: Option<String>,
     /// The policy that decides alone, and the rules about signatures of all policies.
@@ -63,6 +67,9 @@ pub struct ProjectConfig {
     /// Limits of a decision, by name, as text; `policy inspect` shows them.
     #[serde(default, deserialize_with = "texts")]
     pub budget: BTreeMap<String, String>,
+    /// Limits for reading models, by name, as text.
+    #[serde(default, deserialize_with = "texts")]
+    pub limits: BTreeMap<String, String>,
     /// The options of `serve`, which its flags override.
     #[serde(default)]
     pub serve: ServeConfig,
@@ -158,8 +165,20 @@ impl ProjectConfig {
         Ok(config.resolved(&directory))
     }
 
-    /// Refuses settings that name the policies twice.
+    /// Refuses settings that name the policies twice, or two digests of one.
     fn check(&self) -> Result<()> {
+        let single = (self.policy.file.as_ref(), self.policy.sha256);
+        let several = self.policies.iter().map(|policy| (policy.file.as_ref(), policy.sha256));
+        for (file, sha256) in several.chain([single]) {
+            let pinned = file.and_then(|file| pinned_file(file).1);
+            if let (Some(file), Some(_), Some(_)) =
+                (file, pinned, sha256.filter(|sha256| pinned != Some(*sha256)))
+            {
+                return Err(Error::new(ErrorKind::Config, "a policy is named with two digests")
+                    .with_context("file", file.display())
+                    .with_hint("write the digest after the file, or as `sha256`"));
+            }
+        }
         let double = match (&self.policy.file, self.settings.is_empty()) {
             _ if self.policies.is_empty() => return Ok(()),
             (Some(_), _) => "policy",
@@ -171,20 +190,33 @@ impl ProjectConfig {
         ))
     }
 
+    /// The limits for reading models: those of the file, and `given` ones, which override them. None if there are neither.
+    pub fn model_limits(&self, given: &BTreeMap<String, String>) -> Result<Option<ModelLimits>> {
+        let all = self.limits.iter().chain(given);
+        let limits = all
+            .clone()
+            .try_fold(ModelLimits::built_in(), |limits, (name, value)| limits.with(name, value))?;
+        Ok(all.clone().next().is_some().then_some(limits))
+    }
+
     /// The policies that the file names, if it names any.
     pub(crate) fn panel(&self) -> Option<PanelOptions> {
-        let file = |path: &PathBuf| PolicySource::from(path.clone());
+        let source = |file: &Option<PathBuf>, sha256: Option<Sha256>| match file {
+            Some(file) => {
+                let named = PanelPolicy::from_file(file);
+                PanelPolicy { sha256: sha256.or(named.sha256), ..named }
+            }
+            None => PanelPolicy { sha256, ..PanelPolicy::new(PolicySource::Embedded) },
+        };
         let policy = |config: &PolicyConfig| PanelPolicy {
             name: config.name.clone(),
-            source: config.file.as_ref().map_or(PolicySource::Embedded, file),
-            sha256: config.sha256,
             settings: config.settings.clone(),
             budget: config.budget.clone(),
+            ..source(&config.file, config.sha256)
         };
         let [first, others @ ..] = &self.policies[..] else {
-            let SinglePolicy { file: path, sha256, .. } = &self.policy;
-            let policy = PanelPolicy::new(file(path.as_ref()?));
-            return Some(PanelOptions::led_by(PanelPolicy { sha256: *sha256, ..policy }));
+            let SinglePolicy { file, sha256, .. } = &self.policy;
+            return file.is_some().then(|| PanelOptions::led_by(source(file, *sha256)));
         };
         let leads = (first.mode.unwrap_or(PanelRole::Leader), policy(first));
         let follow = others.iter().map(|config| (config.mode.unwrap_or(PanelRole::Gate), policy(config)));
@@ -196,6 +228,11 @@ impl ProjectConfig {
         Self {
             tracking_uri: self.tracking_uri.map(|uri| uri.absolute(directory)),
             registry_uri: self.registry_uri.map(|uri| uri.absolute(directory)),
+            artifact_root_map: self
+                .artifact_root_map
+                .into_iter()
+                .map(|(old, new)| (old, absolute_root(directory, new)))
+                .collect(),
             policy: SinglePolicy {
                 file: self.policy.file.map(|file| component(directory, file)),
                 trust: self.policy.trust.map(|rules| rules.resolved(directory)),
@@ -213,6 +250,14 @@ impl ProjectConfig {
 impl PolicyConfig {
     fn resolved(self, directory: &Path) -> Self {
         Self { file: self.file.map(|file| component(directory, file)), ..self }
+    }
+}
+
+/// The new place of artifacts; a relative directory starts from `directory`.
+fn absolute_root(directory: &Path, new: String) -> String {
+    match ArtifactUri::new(&*new).as_ref().map(ArtifactUri::location) {
+        Ok(Location::Local(path)) if path.is_relative() => directory.join(path).display().to_string(),
+        _ => new,
     }
 }
 
@@ -394,6 +439,20 @@ mod tests {
         let config = read(trusted).expect("a configuration");
         assert_eq!(config.policy.trust.clone().expect("rules").all_of[0].pub_key, "k.pub");
         assert!(ProjectConfig { policy: SinglePolicy::default(), ..config }.check().is_ok());
+        for text in [
+            format!("policy = 'a.wasm@sha256:{digest}'"),
+            format!("policy = {{ file = 'a.wasm@sha256:{digest}', sha256 = '{digest}' }}"),
+            format!("[[policies]]\nfile = 'a.wasm@sha256:{digest}'"),
+        ] {
+            let config = read(&text).expect("a configuration");
+            config.check().expect("one digest");
+            let (_, named) = config.resolved(Path::new("/p")).panel().expect("a panel").policies.remove(0);
+            let PolicySource::File(file) = named.source else { panic!("{text}: {:?}", named.source) };
+            assert_eq!((file, named.sha256), ("/p/a.wasm".into(), digest.parse().ok()), "{text}");
+        }
+        let two = format!("policy = {{ file = 'a.wasm@sha256:{digest}', sha256 = '{}' }}", "cd".repeat(32));
+        let refused = read(&two).expect("a configuration").check().expect_err("two digests");
+        assert_eq!(refused.kind(), ErrorKind::Config);
         for (damaged, what) in [
             ("policy = { file = 'a.wasm', sha256 = 'AB' }", "SHA-256"),
             ("policy = { fil = 'a.wasm' }", "fil"),

@@ -29,7 +29,7 @@ use hydra_lifecycle::transition::Request;
 use hydra_mlflow::connect::Backend;
 use hydra_mlflow::entities::{ModelVersion, OPERATION_ID_TAG, RegisteredModel, Tags};
 use hydra_mlflow::listing::Listing;
-use hydra_models::candidate::{Candidate, LogTarget, LoggedCandidate, PreparedCandidate};
+use hydra_models::candidate::{Candidate, LogTarget, LoggedCandidate, PreparedCandidate, create_model};
 use hydra_models::model_cache::ModelCache;
 use hydra_policy::PolicyEngine;
 
@@ -283,6 +283,7 @@ impl ModelRegistry {
     pub(crate) async fn carry_out_log(
         &self,
         candidate: Given,
+        creates: bool,
         progress: &(dyn Fn(u64) + Send + Sync),
         interrupted: BoxFuture<'_, ()>,
     ) -> Result<LoggedCandidate> {
@@ -292,6 +293,10 @@ impl ModelRegistry {
             Given::Candidate(candidate) => candidate.prepare().await?,
             Given::Prepared(prepared) => *prepared,
         };
+        // A local store refuses a name before anything is written; uploads to a server may be refused on the way.
+        if creates && self.is_missing().await? && !self.backend().is_remote() {
+            create_model(self.backend(), self.model()).await?;
+        }
         let experiment = self.ensure_experiment().await?;
         let target = LogTarget::new(
             self.backend(),
@@ -299,6 +304,7 @@ impl ModelRegistry {
             &experiment,
             &self.inner.settings.decision_options.actor,
         );
+        let target = if creates { target.creating() } else { target };
         target.with_progress(progress).log(&prepared, interrupted).await
     }
 
@@ -364,6 +370,11 @@ impl ModelRegistry {
     /// Creates the registered model if it does not exist. [`ErrorKind::InvalidName`] if the name of a new model is too long for its
     /// ledger's name.
     pub async fn create_if_missing(&self) -> Result<()> {
+        if self.is_missing().await? { create_model(self.backend(), self.model()).await } else { Ok(()) }
+    }
+
+    /// Whether the registered model does not exist and can be created.
+    async fn is_missing(&self) -> Result<bool> {
         match self.backend().registry.registered_model(self.model()).await {
             Err(error) if error.kind() == ErrorKind::ModelNotFound => {
                 if let Some(name) = renamed_to(self.backend(), self.model()).await {
@@ -373,14 +384,9 @@ impl ModelRegistry {
                     )));
                 }
             }
-            found => return refuse_foreign(&found?),
+            found => return refuse_foreign(&found?).map(|()| false),
         }
-        ledger_name(self.model())?;
-        match self.backend().registry.create_registered_model(self.model(), &own_operation(), "").await {
-            // Another process created it first.
-            Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(()),
-            other => other.map(drop),
-        }
+        ledger_name(self.model()).map(|_| true)
     }
 
     /// The experiment that candidates are logged in.

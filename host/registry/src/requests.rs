@@ -13,6 +13,7 @@ use hydra_base::error::Result;
 use hydra_evaluation::Evaluation;
 use hydra_lifecycle::activation::{PolicyStated, PolicyVerb};
 use hydra_lifecycle::ledger::head::Head;
+use hydra_lifecycle::panel::Panel;
 use hydra_lifecycle::statement::{Stated, Statement};
 use hydra_lifecycle::transition::{Request, Transition};
 use hydra_models::candidate::{Candidate, LoggedCandidate, PreparedCandidate};
@@ -23,6 +24,7 @@ use hydra_policy::{Input, OverrideKind};
 pub struct LogRequest<'a> {
     registry: ModelRegistry,
     candidate: Given,
+    creates: bool,
     progress: Box<dyn Fn(u64) + Send + Sync + 'a>,
     interrupted: BoxFuture<'a, ()>,
 }
@@ -35,7 +37,20 @@ pub(crate) enum Given {
 
 impl<'a> LogRequest<'a> {
     pub(crate) fn new(registry: ModelRegistry, candidate: Given) -> Self {
-        Self { registry, candidate, progress: Box::new(|_| ()), interrupted: pending().boxed() }
+        Self {
+            registry,
+            candidate,
+            creates: false,
+            progress: Box::new(|_| ()),
+            interrupted: pending().boxed(),
+        }
+    }
+
+    /// Creates the registered model if it does not exist. On a server, everything but the registration is stored before, so that an
+    /// upload that is refused on the way leaves no empty model.
+    pub fn create_missing(mut self) -> Self {
+        self.creates = true;
+        self
     }
 
     /// Calls `progress` with the number of bytes uploaded since the last call.
@@ -58,8 +73,8 @@ impl<'a> IntoFuture for LogRequest<'a> {
     type IntoFuture = BoxFuture<'a, Self::Output>;
 
     fn into_future(self) -> Self::IntoFuture {
-        let Self { registry, candidate, progress, interrupted } = self;
-        async move { registry.carry_out_log(candidate, &*progress, interrupted).await }.boxed()
+        let Self { registry, candidate, creates, progress, interrupted } = self;
+        async move { registry.carry_out_log(candidate, creates, &*progress, interrupted).await }.boxed()
     }
 }
 
@@ -135,7 +150,12 @@ impl DecisionRequest {
     ///
     /// [`ErrorKind::AlreadyChampion`](crate::ErrorKind::AlreadyChampion) for the present champion.
     pub async fn question(self) -> Result<Input> {
-        self.registry.question(&self.request).await
+        self.registry.question(&self.request, None).await
+    }
+
+    /// [`question`](Self::question), put to the leader of `panel` in the place of the policies that decide.
+    pub async fn question_to(self, panel: &Panel) -> Result<Input> {
+        self.registry.question(&self.request, Some(panel)).await
     }
 }
 

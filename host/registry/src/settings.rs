@@ -13,6 +13,7 @@ use hydra_lifecycle::clock::DEFAULT_TOLERANCE;
 use hydra_lifecycle::document_cache::DocumentCache;
 use hydra_lifecycle::ledger::active::MAX_COMPONENT_BYTES;
 use hydra_lifecycle::transition::DecisionOptions;
+use hydra_mlflow::artifacts::ArtifactRoots;
 use hydra_mlflow::connect::Backend;
 use hydra_mlflow::environment;
 use hydra_mlflow::uri::{GivenUri, TrackingUri, redact};
@@ -110,7 +111,8 @@ impl Settings {
             }
             (None, None) => return Err(no_tracking_uri()),
         };
-        Ok((settings, backend))
+        let roots = options.artifact_roots()?;
+        Ok((settings, if roots.is_empty() { backend } else { backend.with_artifact_roots(roots) }))
     }
 }
 
@@ -154,6 +156,18 @@ impl OpenOptions {
             None => self.config.registry_uri.clone(),
         };
         Ok(Uris { tracking: self.resolved_tracking_uri()?, registry })
+    }
+
+    /// Artifact roots that have moved: those of these options after those of the file, because the last one of a root counts.
+    fn artifact_roots(&self) -> Result<ArtifactRoots> {
+        let here = std::env::current_dir().map_err(|source| {
+            Error::new(ErrorKind::Storage, "cannot determine the current directory").with_source(source)
+        })?;
+        let configured = self.config.artifact_root_map.iter();
+        let given = self.artifact_roots.iter().map(|(old, new)| (old, new));
+        configured
+            .chain(given)
+            .try_fold(ArtifactRoots::default(), |roots, (old, new)| roots.with(old, new, &here))
     }
 
     fn model_name(&self) -> Result<ModelName> {

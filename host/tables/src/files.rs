@@ -1,10 +1,13 @@
-//! The files of rows at a path: one file, or those of a directory.
+//! The files of rows that a command reads: named one by one, by patterns, and by directories.
 
-use std::fs;
+mod expand;
+mod partitions;
+
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
+use crate::input::{Constant, RemoteFile};
 use crate::{FileFormat, Source, is_dash};
-use hydra_base::text::{QUOTED_CHARS, excerpt};
 use hydra_base::{Error, ErrorKind, Result, Sha256};
 
 /// Files of rows, which are read one after the other.
@@ -18,33 +21,91 @@ pub struct RowFiles {
 #[derive(Debug)]
 enum Files {
     One(Source, FileFormat),
-    /// Paths, because a directory may have more files than a process may open.
-    Directory(Vec<(PathBuf, FileFormat)>),
+    /// Places, because a directory may have more files than a process may open.
+    Several(Vec<RowFile>),
+}
+
+/// One of several files.
+#[derive(Debug, Clone)]
+struct RowFile {
+    place: Place,
+    format: FileFormat,
+    /// The name by which the digest knows it.
+    label: Vec<u8>,
+    constants: Arc<[Constant]>,
+}
+
+#[derive(Debug, Clone)]
+enum Place {
+    Local(PathBuf),
+    Remote(Arc<dyn RemoteFile>),
+}
+
+/// A file before its format and its columns are known.
+#[derive(Debug)]
+pub struct FoundFile {
+    place: Place,
+    label: Vec<u8>,
+    /// The columns and values in the names of its directories.
+    partitions: Vec<(String, Option<String>)>,
+}
+
+impl FoundFile {
+    /// A file elsewhere, which was found at `below` under the address that was asked for: `region=north/part-0.parquet`.
+    #[must_use]
+    pub fn remote(file: Arc<dyn RemoteFile>, below: &str) -> Self {
+        let directories = below.rsplit_once('/').map_or("", |(directories, _)| directories);
+        let partitions = directories.split('/').filter_map(partitions::parsed).collect();
+        let label = if below.is_empty() { file.name() } else { below };
+        Self { label: label.as_bytes().to_vec(), place: Place::Remote(file), partitions }
+    }
 }
 
 impl RowFiles {
-    /// The file at `path`, stdin for `-`, or the files in the directory at `path`, in the order of the bytes of their names. Files of
-    /// a directory whose names start with `.` or `_`, such as `_SUCCESS`, do not count.
+    /// The file at `path`, stdin for `-`, or the files in the directory at `path`, in the order of the bytes of their names. Files and
+    /// directories in it whose names start with `.` or `_`, such as `_SUCCESS`, do not count. The value in the name of a directory,
+    /// as in `region=north/part-0.csv`, is a column of its files.
+    ///
+    /// A path with `*` or `?` that is not a file is a pattern of names.
     ///
     /// Each file has the `format`, or without one that of its extension; stdin is CSV.
     ///
     /// [`ErrorKind::Storage`] if the path cannot be read, [`ErrorKind::InvalidArgument`] if the format is unknown,
-    /// [`ErrorKind::InvalidData`] for a directory in the directory, [`ErrorKind::NoRows`] for a directory without files.
+    /// [`ErrorKind::InvalidData`] for a directory in the directory whose name has no value, and for files of different columns in such
+    /// names, [`ErrorKind::NoRows`] for a directory and a pattern without files.
     pub fn open(path: &Path, format: Option<FileFormat>) -> Result<Self> {
-        if is_dash(path) || !path.is_dir() {
+        if is_dash(path) || expand::is_one_file(path) {
             let format = FileFormat::of_input(path, format)?;
             return Ok(Self::of(Source::open(path)?, format));
         }
-        let name = path.display().to_string();
-        let located = |error: Error| error.with_context("directory", &name);
-        let mut paths = listed(path).map_err(located)?;
-        paths.sort_unstable();
-        if paths.is_empty() {
-            return Err(located(Error::new(ErrorKind::NoRows, "the directory has no files of rows")));
+        Self::found(&path.display().to_string(), Self::find(path)?, format)
+    }
+
+    /// The files at a path that is not stdin, as [`open`](Self::open) finds them.
+    pub fn find(path: &Path) -> Result<Vec<FoundFile>> {
+        expand::found(path)
+    }
+
+    /// Several files, in their order; errors about all of them contain `name`.
+    ///
+    /// Fails like [`open`](Self::open).
+    pub fn found(name: &str, found: Vec<FoundFile>, format: Option<FileFormat>) -> Result<Self> {
+        let located = |error: Error| error.with_context("input", name);
+        if found.is_empty() {
+            return Err(located(Error::new(ErrorKind::NoRows, "there are no files of rows")));
         }
-        let with_format = |path: PathBuf| FileFormat::of_input(&path, format).map(|format| (path, format));
-        let files = Files::Directory(paths.into_iter().map(with_format).collect::<Result<_>>()?);
-        Ok(Self { name, files, delimiter: None })
+        let partitions: Vec<_> = found.iter().map(|file| file.partitions.clone()).collect();
+        let constants = partitions::columns(&partitions).map_err(located)?;
+        let with_format = |(file, constants): (FoundFile, Vec<Constant>)| {
+            let FoundFile { place, label, .. } = file;
+            let format = match &place {
+                Place::Local(path) => FileFormat::of_input(path, format)?,
+                Place::Remote(file) => FileFormat::of_input(Path::new(without_query(file.name())), format)?,
+            };
+            Ok(RowFile { place, format, label, constants: constants.into() })
+        };
+        let files = found.into_iter().zip(constants).map(with_format).collect::<Result<_>>()?;
+        Ok(Self { name: name.to_owned(), files: Files::Several(files), delimiter: None })
     }
 
     /// One source.
@@ -70,13 +131,39 @@ impl RowFiles {
     pub fn count(&self) -> usize {
         match &self.files {
             Files::One(..) => 1,
-            Files::Directory(files) => files.len(),
+            Files::Several(files) => files.len(),
+        }
+    }
+
+    /// The paths and the addresses of the files, apart from stdin and readers.
+    pub fn places(&self) -> impl Iterator<Item = &Path> {
+        let several = match &self.files {
+            Files::One(..) => [].as_slice(),
+            Files::Several(files) => files,
+        };
+        let one = match &self.files {
+            Files::One(..) => Some(Path::new(&self.name)),
+            Files::Several(_) => None,
+        };
+        let several = several.iter().map(|file| match &file.place {
+            Place::Local(path) => path.as_path(),
+            Place::Remote(file) => Path::new(file.name()),
+        });
+        one.into_iter().chain(several)
+    }
+
+    /// The format of the first file.
+    #[must_use]
+    pub fn format(&self) -> FileFormat {
+        match &self.files {
+            Files::One(_, format) => *format,
+            Files::Several(files) => files.first().map_or(FileFormat::Csv, |file| file.format),
         }
     }
 
     /// The SHA-256 of the rows, and the files from their start.
     ///
-    /// For a file that of its bytes. For a directory that of a text with a line for each file, as `sha256sum` prints it in the
+    /// For one source that of its bytes. For several files that of a text with a line for each, as `sha256sum` prints it in the
     /// directory: the digest of its bytes, two spaces, and its name.
     ///
     /// Fails like [`Source::digest`].
@@ -87,14 +174,13 @@ impl RowFiles {
                 let (source, digest) = source.digest()?;
                 (Files::One(source, format), digest)
             }
-            Files::Directory(files) => {
+            Files::Several(files) => {
                 let mut lines = Vec::new();
-                for (path, _) in &files {
-                    let (_, digest) = Source::open(path)?.digest()?;
-                    let name = path.file_name().unwrap_or_default().as_encoded_bytes();
-                    lines.extend(digest_line(digest, name));
+                for file in &files {
+                    let (_, digest) = file.source()?.digest()?;
+                    lines.extend(digest_line(digest, &file.label));
                 }
-                (Files::Directory(files), Sha256::of(&lines))
+                (Files::Several(files), Sha256::of(&lines))
             }
         };
         Ok((Self { name, files, delimiter }, digest))
@@ -102,19 +188,32 @@ impl RowFiles {
 
     /// Opens the files, one after the other: [`ErrorKind::Storage`] for one that cannot be read.
     #[must_use]
-    pub fn sources(self) -> Box<dyn Iterator<Item = Result<(Source, FileFormat)>>> {
+    pub fn sources(self) -> Box<dyn Iterator<Item = Result<(Source, FileFormat)>> + Send> {
         let delimiter = self.delimiter;
         match self.files {
             Files::One(source, format) => {
                 Box::new(std::iter::once(Ok((source.delimited_by(delimiter), format))))
             }
-            Files::Directory(files) => Box::new(
-                files
-                    .into_iter()
-                    .map(move |(path, format)| Ok((Source::open(&path)?.delimited_by(delimiter), format))),
+            Files::Several(files) => Box::new(
+                files.into_iter().map(move |file| Ok((file.source()?.delimited_by(delimiter), file.format))),
             ),
         }
     }
+}
+
+impl RowFile {
+    fn source(&self) -> Result<Source> {
+        let source = match &self.place {
+            Place::Local(path) => Source::open(path)?,
+            Place::Remote(file) => Source::from_remote(file.clone()),
+        };
+        Ok(source.with_constants(self.constants.clone()))
+    }
+}
+
+/// An address without what follows its path.
+fn without_query(address: &str) -> &str {
+    address.split(['?', '#']).next().unwrap_or(address)
 }
 
 /// A line of `sha256sum`, which escapes names that would look like several lines, and says so by a backslash in front.
@@ -132,92 +231,5 @@ fn digest_line(digest: Sha256, name: &[u8]) -> Vec<u8> {
     [mark.as_bytes(), digest.to_string().as_bytes(), b"  ", &escaped, b"\n"].concat()
 }
 
-/// The paths of the files in a directory.
-fn listed(directory: &Path) -> Result<Vec<PathBuf>> {
-    let unreadable = |error| Error::new(ErrorKind::Storage, "cannot read the directory").with_source(error);
-    let mut paths = Vec::new();
-    for entry in fs::read_dir(directory).map_err(unreadable)? {
-        let entry = entry.map_err(unreadable)?;
-        let name = entry.file_name();
-        if name.as_encoded_bytes().starts_with(b".") || name.as_encoded_bytes().starts_with(b"_") {
-            continue;
-        }
-        if entry.path().is_dir() {
-            let name = excerpt(name.as_encoded_bytes(), QUOTED_CHARS);
-            return Err(Error::new(
-                ErrorKind::InvalidData,
-                format!("the directory of rows contains a directory: `{name}`"),
-            )
-            .with_hint("put the files into one directory; values in the names of directories are not read"));
-        }
-        paths.push(entry.path());
-    }
-    Ok(paths)
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn kind<T>(result: Result<T>) -> Option<ErrorKind> {
-        result.err().map(|error| error.kind())
-    }
-
-    fn names(files: RowFiles) -> Vec<(String, FileFormat)> {
-        let name = |source: Source| source.name().rsplit('/').next().unwrap_or_default().to_owned();
-        files.sources().map(|file| file.map(|(source, format)| (name(source), format)).unwrap()).collect()
-    }
-
-    #[test]
-    fn the_files_of_a_directory_are_in_the_order_of_their_names() {
-        let home = tempfile::tempdir().unwrap();
-        for (name, text) in
-            [("b.csv", "2"), ("a.jsonl", "1"), ("_SUCCESS", ""), (".a.csv.crc", "x"), ("B.csv", "3")]
-        {
-            fs::write(home.path().join(name), text).unwrap();
-        }
-        let open = || RowFiles::open(home.path(), None).unwrap();
-        let expected =
-            [("B.csv", FileFormat::Csv), ("a.jsonl", FileFormat::Jsonl), ("b.csv", FileFormat::Csv)];
-        assert_eq!(names(open()), expected.map(|(name, format)| (name.to_owned(), format)));
-        assert_eq!(open().count(), 3);
-        // `LC_ALL=C sha256sum B.csv a.jsonl b.csv`.
-        let lines = [("3", "B.csv"), ("1", "a.jsonl"), ("2", "b.csv")]
-            .map(|(text, name)| format!("{}  {name}\n", Sha256::of(text.as_bytes())));
-        let (files, digest) = open().digest().unwrap();
-        assert_eq!(digest, Sha256::of(lines.concat().as_bytes()));
-        assert_eq!(names(files).len(), 3);
-        let given = RowFiles::open(home.path(), Some(FileFormat::Parquet)).unwrap();
-        assert!(names(given).iter().all(|(_, format)| *format == FileFormat::Parquet));
-    }
-
-    #[test]
-    fn a_file_is_itself() {
-        let home = tempfile::tempdir().unwrap();
-        let path = home.path().join("rows.csv");
-        fs::write(&path, "a\n1\n").unwrap();
-        let (files, digest) = RowFiles::open(&path, None).unwrap().digest().unwrap();
-        assert_eq!(digest, Sha256::of(b"a\n1\n"));
-        assert_eq!(names(files), [("rows.csv".to_owned(), FileFormat::Csv)]);
-    }
-
-    #[test]
-    fn what_is_not_rows_is_refused() {
-        let home = tempfile::tempdir().unwrap();
-        let open = || RowFiles::open(home.path(), None);
-        assert_eq!(kind(open()), Some(ErrorKind::NoRows));
-        fs::write(home.path().join("rows.txt"), "").unwrap();
-        assert_eq!(kind(open()), Some(ErrorKind::InvalidArgument));
-        fs::create_dir(home.path().join("region=north")).unwrap();
-        assert_eq!(kind(open()), Some(ErrorKind::InvalidData));
-        assert_eq!(kind(RowFiles::open(&home.path().join("missing.csv"), None)), Some(ErrorKind::Storage));
-    }
-
-    #[test]
-    fn a_name_cannot_look_like_several_files() {
-        let digest = Sha256::of(b"a");
-        let line = |name: &[u8]| String::from_utf8(digest_line(digest, name)).unwrap();
-        assert_eq!(line(b"a b.csv"), format!("{digest}  a b.csv\n"));
-        assert_eq!(line(b"a\nb\\c\r"), format!("\\{digest}  a\\nb\\\\c\\r\n"));
-    }
-}
+mod tests;

@@ -37,15 +37,16 @@ mod rows;
 mod scoring;
 mod wanted;
 
+pub use bytes::Bytes;
 pub use encoded::EncodedRows;
-pub use files::RowFiles;
+pub use files::{FoundFile, RowFiles};
 pub use format::{FileFormat, is_dash};
 pub use guard::guarded;
-pub use input::{Source, number};
+pub use input::{RemoteFile, Source, number};
 pub use numbers::NumberTable;
-pub use output::{NewFile, Output, remove_partial_files};
+pub use output::{NewFile, Output, Upload, remove_partial_files};
 pub use rows::{RowBatch, RowReader};
-pub use scoring::{Scoring, ScoringRun};
+pub use scoring::{Scoring, ScoringRun, ScoringSummary};
 
 /// The largest number of rows in a batch, unless [`Scoring::batch_rows`] sets another.
 pub const BATCH_ROWS: usize = 1 << 15;

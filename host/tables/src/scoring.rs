@@ -14,12 +14,12 @@ use crate::features::Features;
 use crate::guard::guarded;
 use crate::input::{Batch, BatchReader, Input, Source};
 use crate::wanted::Wanted;
-use crate::{BATCH_ROWS, FileFormat, Output};
+use crate::{BATCH_ROWS, FileFormat, Output, RowFiles};
 use hydra_base::names::{ModelName, Version};
 use hydra_base::text::{QUOTED_CHARS, excerpt};
 use hydra_base::{Error, ErrorKind, Result};
 use hydra_lightgbm::arrow::OutputType;
-use hydra_lightgbm::loaded::{Engine, Model};
+use hydra_lightgbm::loaded::{Engine, FeatureSurvey, Model, Survey};
 
 /// The largest number of values in a batch, unless [`Scoring::batch_rows`] sets the rows: 32 MB.
 const BATCH_VALUES: usize = 1 << 22;
@@ -108,6 +108,17 @@ impl<'e> Scoring<'e> {
     /// message lists them), a wanted name appears twice or the file is damaged; [`ErrorKind::UnsupportedModel`] if the
     /// columns of the model's pandas categories are unknown.
     pub fn open(self, source: Source, format: FileFormat) -> Result<ScoringRun<'e>> {
+        self.open_files(RowFiles::of(source, format))
+    }
+
+    /// [Opens](Self::open) files that are read one after the other. The first one determines the types of columns that the model does not
+    /// determine, and which columns are [ignored](ScoringRun::ignored).
+    pub fn open_files(self, files: RowFiles) -> Result<ScoringRun<'e>> {
+        let count = files.count();
+        let mut rest = files.sources();
+        let (source, format) = rest
+            .next()
+            .unwrap_or_else(|| Err(Error::new(ErrorKind::NoRows, "there are no files of rows")))?;
         let Self { model, engine, keep, output, version, with_version, batch_rows } = self;
         let number = version.as_ref().map(|(_, number)| *number).filter(|_| with_version);
         let metadata = metadata(model.meaning_of(output), version);
@@ -119,6 +130,7 @@ impl<'e> Scoring<'e> {
             Some(columns) => model.with_columns(columns)?,
             None => model,
         };
+        let survey = Survey::of(&model);
         Ok(ScoringRun {
             model,
             engine,
@@ -126,6 +138,11 @@ impl<'e> Scoring<'e> {
             metadata,
             version: number,
             batches: read_ahead(input.reader, file.clone())?,
+            rest,
+            keep,
+            batch_rows,
+            files: (count > 1).then_some((0, count as u64)),
+            survey,
             file,
             ignored: input.ignored,
             delimiter: input.delimiter,
@@ -145,6 +162,20 @@ impl<'e> Scoring<'e> {
     }
 }
 
+/// What was read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ScoringSummary {
+    /// The number of rows.
+    pub rows: u64,
+    /// The number of files, at least 1.
+    pub files: u64,
+    /// The features, in the model's order, with what their columns have.
+    pub columns: Vec<(String, FeatureSurvey)>,
+    /// The columns of the first file that are neither features nor kept.
+    pub ignored: Vec<String>,
+}
+
 /// An iterator over batches of predictions.
 ///
 /// A batch has the kept columns, then those that [`Model::predict_batch`] describes. There is at least one batch; it
@@ -161,6 +192,13 @@ pub struct ScoringRun<'e> {
     /// The version to write in each row.
     version: Option<Version>,
     batches: Receiver<Message>,
+    /// The files after the one that is read.
+    rest: Box<dyn Iterator<Item = Result<(Source, FileFormat)>> + Send>,
+    keep: Vec<String>,
+    batch_rows: usize,
+    /// How many of how many files were read, if there are several.
+    files: Option<(u64, u64)>,
+    survey: Survey,
     file: String,
     ignored: Vec<String>,
     delimiter: Option<u8>,
@@ -187,47 +225,87 @@ impl ScoringRun<'_> {
     /// The length of the input in units of [`ScoringRun::position`], if it is known.
     #[must_use]
     pub fn length(&self) -> Option<u64> {
-        self.length
+        self.files.map_or(self.length, |(_, count)| Some(count))
     }
 
-    /// Whether length and position count bytes. Otherwise they count rows (Parquet) or record batches (Arrow files).
+    /// Whether length and position count bytes. Otherwise they count rows (Parquet), record batches (Arrow files), or files if there are
+    /// several.
     #[must_use]
     pub fn is_in_bytes(&self) -> bool {
-        self.in_bytes
+        self.in_bytes && self.files.is_none()
     }
 
     /// The position of the reader when the last batch was complete.
     #[must_use]
     pub fn position(&self) -> u64 {
-        self.position
+        self.files.map_or(self.position, |(read, _)| read)
     }
 
     /// Writes all batches to `output`, calls `progress` with the position after each, and returns the number of rows.
     ///
     /// In addition to the errors of the batches: [`ErrorKind::Storage`] for a failed write, and
     /// [`ErrorKind::InvalidData`] if the format cannot represent a kept column.
-    pub fn write_to(mut self, mut output: Output<'_>, mut progress: impl FnMut(u64)) -> Result<u64> {
+    pub fn write_to(self, output: Output<'_>, progress: impl FnMut(u64)) -> Result<u64> {
+        Ok(self.summarised_to(output, progress)?.rows)
+    }
+
+    /// [`write_to`](Self::write_to), and says what was read.
+    pub fn summarised_to(
+        mut self,
+        mut output: Output<'_>,
+        mut progress: impl FnMut(u64),
+    ) -> Result<ScoringSummary> {
         let mut rows = 0;
         while let Some(batch) = self.next() {
             let batch = batch?;
             output.write(&batch)?;
             rows += batch.num_rows() as u64;
-            progress(self.position);
+            progress(self.position());
         }
         output.finish()?;
-        Ok(rows)
+        let columns = self.model.feature_names().iter().cloned().zip(self.survey.features().iter().cloned());
+        Ok(ScoringSummary {
+            rows,
+            files: self.files.map_or(1, |(_, count)| count),
+            columns: columns.collect(),
+            ignored: self.ignored,
+        })
     }
 
     fn next_batch(&mut self) -> Result<Option<RecordBatch>> {
-        let batch = self.batches.recv().unwrap_or_else(|_| {
-            Err(Error::new(ErrorKind::Internal, "the thread that reads the input panicked"))
-        })?;
-        let Some(batch) = batch else { return Ok(None) };
+        let batch = loop {
+            let batch = self.batches.recv().unwrap_or_else(|_| {
+                Err(Error::new(ErrorKind::Internal, "the thread that reads the input panicked"))
+            })?;
+            let is_later = self.files.is_some_and(|(read, _)| read > 0);
+            match batch {
+                // Only the output's header needs a batch without rows.
+                Some(batch) if is_later && batch.features.num_rows() == 0 => {}
+                Some(batch) => break batch,
+                None if self.open_next()? => {}
+                None => return Ok(None),
+            }
+        };
         self.position = batch.position;
         let engine = self.engine.as_deref().unwrap_or(&self.model);
-        let predicted = self.model.predict_batch_by(engine, &batch.features, self.output);
+        let survey = &mut self.survey;
+        let predicted = self.model.predict_batch_noting(engine, &batch.features, self.output, survey);
         let joined = predicted.and_then(|predicted| self.join(&batch.kept, &predicted));
         joined.map(Some).map_err(|error| error.with_context("file", &self.file))
+    }
+
+    /// Opens the next file; `false` if there is none.
+    fn open_next(&mut self) -> Result<bool> {
+        let Some(next) = self.rest.next() else { return Ok(false) };
+        let (source, format) = next?;
+        source.name().clone_into(&mut self.file);
+        let wanted = Wanted::new(self.model.feature_names(), &self.keep, self.batch_rows);
+        let input = Input::open(source, format, wanted, Some(&Features::of([&self.model])))?;
+        self.batches = read_ahead(input.reader, self.file.clone())?;
+        if let Some((read, _)) = &mut self.files {
+            *read += 1;
+        }
+        Ok(true)
     }
 
     /// The kept columns, the version if it was asked for, then the predictions.

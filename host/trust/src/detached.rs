@@ -20,7 +20,7 @@ const BUNDLE_ENDING: &str = ".sigstore.json";
 /// The most bytes of a bundle.
 const MAX_BUNDLE_BYTES: u64 = 256 << 10;
 
-/// The most signatures beside a file that are read; the first ones by name.
+/// The most signatures beside a file.
 const MAX_SIGNATURES: usize = 32;
 
 /// Where the signature beside a file goes, if no other place is named.
@@ -53,8 +53,12 @@ pub fn beside(file: &Path) -> Result<Vec<Signature>> {
             found.push(directory.join(entry));
         }
     }
+    if found.len() > MAX_SIGNATURES {
+        let message = format!("more than {MAX_SIGNATURES} files beside the file look like its signatures");
+        return Err(Error::new(ErrorKind::InvalidSignature, message).with_context("path", file.display()));
+    }
     found.sort();
-    found.iter().take(MAX_SIGNATURES).map(|path| read(path)).collect()
+    found.iter().map(|path| read(path)).collect()
 }
 
 fn read(path: &Path) -> Result<Signature> {
@@ -99,6 +103,13 @@ mod tests {
         assert_eq!(beside(&file).unwrap_err().kind(), ErrorKind::InvalidSignature);
         fs::remove_file(&bundle).unwrap();
         fs::write(home.path().join("gate.wasm.sig"), "").unwrap();
+        assert_eq!(beside(&file).unwrap_err().kind(), ErrorKind::InvalidSignature);
+        fs::write(home.path().join("gate.wasm.sig"), "AQ==").unwrap();
+        for index in 0..MAX_SIGNATURES - 2 {
+            fs::write(home.path().join(format!("gate.wasm.{index}.sig")), "AQ==").unwrap();
+        }
+        assert_eq!(beside(&file).unwrap().len(), MAX_SIGNATURES);
+        fs::write(home.path().join("gate.wasm.more.sig"), "AQ==").unwrap();
         assert_eq!(beside(&file).unwrap_err().kind(), ErrorKind::InvalidSignature);
     }
 }

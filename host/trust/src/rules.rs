@@ -142,6 +142,13 @@ impl TrustConfig {
         Ok(Self { all_of: all(&self.all_of)?, any_of })
     }
 
+    /// Whether the rules hold the keys themselves, as [`inlined`](Self::inlined) makes them.
+    #[must_use]
+    pub fn is_inlined(&self) -> bool {
+        let any_of = self.any_of.iter().flat_map(|any| &any.signatures);
+        self.all_of.iter().chain(any_of).all(|key| pem::is_pem(&key.pub_key))
+    }
+
     /// Reads the keys. [`ErrorKind::InvalidTrust`] for rules that cannot be meant, [`ErrorKind::InvalidKey`] for keys that cannot be
     /// used.
     pub fn load(&self) -> Result<TrustRules> {
@@ -154,13 +161,19 @@ impl TrustConfig {
         if all_of.is_empty() && any_of.is_empty() {
             return Err(invalid("the trust rules name no key"));
         }
-        for keys in [&all_of, &any_of] {
-            if keys.len() > MAX_KEYS {
-                return Err(invalid(format!("the trust rules name more than {MAX_KEYS} keys")));
+        if all_of.len() > MAX_KEYS || any_of.len() > MAX_KEYS {
+            return Err(invalid(format!("the trust rules name more than {MAX_KEYS} keys")));
+        }
+        // A key of both would meet `any-of` by what `all-of` asks for anyway, and one holder would count as two signers.
+        let (mut ids, mut names) = (BTreeSet::new(), BTreeSet::new());
+        for trusted in all_of.iter().chain(&any_of) {
+            if !ids.insert(trusted.key.id()) {
+                return Err(invalid("the trust rules name a key twice").with_context("key", trusted.key.id()));
             }
-            let mut ids = BTreeSet::new();
-            if let Some(twice) = keys.iter().find(|trusted| !ids.insert(trusted.key.id())) {
-                return Err(invalid("the trust rules name a key twice").with_context("key", twice.key.id()));
+            if !names.insert(&trusted.name) {
+                return Err(invalid("the trust rules give two keys the same name")
+                    .with_context("name", &trusted.name)
+                    .with_hint("name each key for itself, such as `ann-laptop` and `ann-token`"));
             }
         }
         if self.any_of.is_some() && !(1..=any_of.len()).contains(&minimum) {
@@ -235,11 +248,8 @@ impl TrustRules {
     /// [`check`](Self::check), given which keys have signed.
     pub fn check_with(&self, signed: impl Fn(&PublicKey) -> bool) -> Result<Vec<Signer>> {
         let at = now();
-        // A key in both rules is checked once.
-        let mut states: BTreeMap<Sha256, bool> = BTreeMap::new();
-        for trusted in self.keys() {
-            states.entry(trusted.key.id()).or_insert_with(|| signed(&trusted.key));
-        }
+        let states: BTreeMap<Sha256, bool> =
+            self.keys().map(|trusted| (trusted.key.id(), signed(&trusted.key))).collect();
         let signed = |key: &PublicKey| states.get(&key.id()).copied().unwrap_or_default();
         let state = |trusted: &TrustedKey| trusted.state(signed, at);
         let missing: Vec<&TrustedKey> =
@@ -253,7 +263,6 @@ impl TrustRules {
     }
 
     /// Whether something holds for any key of the rules.
-    #[cfg(feature = "oci")]
     pub(crate) fn any_key(&self, holds: impl Fn(&PublicKey) -> bool) -> bool {
         self.keys().any(|trusted| holds(&trusted.key))
     }

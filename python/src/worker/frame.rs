@@ -5,7 +5,8 @@ use std::io::{self, BufRead, Read, Write};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use crate::calls::{Call, Loaded, Selector};
+use crate::call::{Call, Selector};
+use crate::calls::Loaded;
 use crate::errors::Failure;
 use crate::logs::LogRecord;
 use crate::options::Options;

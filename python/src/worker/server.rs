@@ -10,7 +10,8 @@ use tokio::sync::oneshot;
 use tokio::task::AbortHandle;
 
 use super::frame::{self, FileHead, FromWorker, PROTOCOL, ToWorker};
-use crate::calls::{Call, Connection, Found, json};
+use crate::call::Call;
+use crate::calls::{Connection, Found, json};
 use crate::errors::Failure;
 use crate::logs;
 use crate::runtime::{self, locked};

@@ -14,18 +14,18 @@ use crate::support::backends::Backend;
 use crate::support::version;
 
 /// A host without a policy of its own, and with an empty cache.
-async fn fresh(world: &World, cache: &std::path::Path) -> ModelRegistry {
+pub(super) async fn fresh(world: &World, cache: &std::path::Path) -> ModelRegistry {
     let options: OpenOptions = world.backend.options(&world.model).with_cache_dir(cache);
     ModelRegistry::connect(options).await.expect("a registry")
 }
 
-async fn archive(registry: &ModelRegistry) -> Box<dyn ArtifactStore> {
+pub(super) async fn archive(registry: &ModelRegistry) -> Box<dyn ArtifactStore> {
     let ledger = ledger(registry).await;
     let run = registry.backend().tracking.run(ledger.run_id()).await.expect("the ledger's run");
     registry.backend().artifact_store(&run.artifact_uri.parse().expect("a URI")).await.expect("the archive")
 }
 
-async fn codes(registry: &ModelRegistry) -> Vec<&'static str> {
+pub(super) async fn codes(registry: &ModelRegistry) -> Vec<&'static str> {
     registry.diagnose().await.expect("findings").iter().map(Finding::code).collect()
 }
 

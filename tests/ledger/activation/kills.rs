@@ -1,6 +1,6 @@
 //! Activations that are killed at every step: the next command finishes them.
 
-use super::{LAX, STRICT, World, active, component, tagged};
+use super::{LAX, STRICT, World, active, component, standing, tagged};
 use crate::ledger::assert_sound_but_for;
 use crate::ledger::crash::kill_at;
 use crate::support::backends::Backend;
@@ -15,15 +15,17 @@ type Kill<'a> = (&'a [&'a str], &'a str, bool);
 
 const ACTIVATE: &[&str] = &["policy", "activate", "default.wasm", "well_behaved.wasm"];
 const DEACTIVATE: &[&str] = &["policy", "deactivate"];
+/// The end of the active policy is approved of.
+const APPROVE: &[&str] = &["policy", "approve", "--deactivation"];
 
 async fn the_next_command_finishes(backend: impl Fn() -> (Backend, String), kills: &[Kill<'_>]) {
     for (command, failpoint, committed) in kills {
         let (backend, uri) = backend();
         let (world, plain) = World::new(backend, "kill").await;
-        let lax = if command == &DEACTIVATE {
-            world.host(LAX).await.activate_policy().await.expect("an activation").sha256
-        } else {
+        let lax = if *command == ACTIVATE {
             None
+        } else {
+            world.host(LAX).await.activate_policy().await.expect("an activation").sha256
         };
         let strict = world.host(STRICT).await.policy_digest().await.expect("a digest");
         let project = Project::new(Some(&uri), &world.model);
@@ -33,10 +35,10 @@ async fn the_next_command_finishes(backend: impl Fn() -> (Backend, String), kill
         kill_at(project.command(*command), failpoint);
         let what = format!("{command:?} killed at {failpoint}");
         let next = plain.promote(version(2)).await.expect("the next command");
-        let expected = match (command == &DEACTIVATE, committed) {
-            (false, true) => Some(strict),
-            (true, false) => lax,
-            _ => None,
+        let expected = match (command[1], committed) {
+            ("activate", true) => Some(strict),
+            ("deactivate", true) => None,
+            _ => lax,
         };
         let outcome = if expected == Some(strict) { Outcome::Rejected } else { Outcome::Done };
         assert_eq!((next.outcome, next.active_policy), (outcome, expected), "{what}");
@@ -60,8 +62,9 @@ async fn the_next_command_finishes(backend: impl Fn() -> (Backend, String), kill
         };
         let history = assert_sound_but_for(&plain, &findings).await;
         let recorded = history.iter().filter(|(record, _)| record.entry.operation.to_string() == command[1]);
-        let before = usize::from(command[1] == "activate" && lax.is_some());
-        assert_eq!(recorded.count(), usize::from(*committed) + before, "{what}");
+        assert_eq!(recorded.count(), usize::from(*committed), "{what}");
+        let approvals = standing(&plain).await.panel_approvals().len();
+        assert_eq!(approvals, usize::from(*committed && command == &APPROVE), "{what}");
     }
 }
 
@@ -73,6 +76,9 @@ async fn killed_on_rest() {
         let after = ["ledger.appended", "ledger.before-aliases", "ledger.before-mark", "ledger.marked"];
         kills.extend(after.map(|failpoint| (command, failpoint, true)));
     }
+    // An approval moves nothing and has no tag: its entry is all of it.
+    let of_approval = [("ledger.decided", false), ("ledger.archived", false), ("ledger.appended", true)];
+    kills.extend(of_approval.map(|(failpoint, committed)| (APPROVE, failpoint, committed)));
     let server = || (Backend::rest(), Server::shared(NEWEST).url.clone());
     the_next_command_finishes(server, &kills).await;
 }
@@ -80,7 +86,7 @@ async fn killed_on_rest() {
 /// Entry and tag are one transaction.
 async fn killed_on_local(new: fn() -> Backend, own: &[(&str, bool)]) {
     let mut kills: Vec<Kill<'_>> = vec![(ACTIVATE, "archive.activation-stored", false)];
-    for command in [ACTIVATE, DEACTIVATE] {
+    for command in [ACTIVATE, DEACTIVATE, APPROVE] {
         kills.extend([(command, "ledger.archived", false), (command, "ledger.appended", true)]);
         kills.extend(own.iter().map(|(failpoint, committed)| (command, *failpoint, *committed)));
     }

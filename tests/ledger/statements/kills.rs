@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use hydra_base::names::Alias;
 use hydra_lifecycle::ledger::doctor::LedgerFinding;
 
-use super::{QUARANTINE, ROLLBACK, approved, quarantined, standing, tagged};
+use super::{APPROVE, NOMINATE, QUARANTINE, RELEASE, ROLLBACK, approved, quarantined, standing, tagged};
 use crate::ledger::crash::kill_at;
 use crate::ledger::{aliases, assert_sound_but_for, registry};
 use crate::support::backends::{Backend, fresh_name};
@@ -66,10 +66,6 @@ fn unrecorded(quarantined: u64) -> LedgerFinding {
     LedgerFinding::Unrecorded { decisions: 0, quarantined, policies: BTreeSet::new(), entry: 4 }
 }
 
-const RELEASE: &[&str] = &["release", "3"];
-const APPROVE: &[&str] = &["approve", "3"];
-const NOMINATE: &[&str] = &["nominate", "3"];
-
 #[tokio::test(flavor = "multi_thread")]
 async fn killed_on_rest() {
     let mut kills: Vec<Kill<'_>> = Vec::new();
@@ -79,7 +75,9 @@ async fn killed_on_rest() {
         kills.extend(after.map(|failpoint| (command, failpoint, true)));
     }
     kills.push((ROLLBACK, "ledger.between-aliases", true));
-    kills.extend([(APPROVE, "ledger.archived", false), (APPROVE, "ledger.appended", true)]);
+    // An approval moves nothing and has no tag: its entry is all of it.
+    let of_approval = [("ledger.decided", false), ("ledger.archived", false), ("ledger.appended", true)];
+    kills.extend(of_approval.map(|(failpoint, committed)| (APPROVE, failpoint, committed)));
     the_next_command_finishes(&Backend::rest(), &Server::shared(NEWEST).url, &kills).await;
 }
 

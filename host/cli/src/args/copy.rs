@@ -27,8 +27,9 @@ pub struct CopyArgs {
 }
 
 const COPY_HELP: &str = "\
-The version becomes the candidate there: a new run with the metrics, params and tags of its run, the same bytes of the model, and
-its evaluations. The tag `hydra.copied-from` says where it comes from. The variables with credentials are used for both stores.
+The version becomes the candidate there: a new run with the metrics, params and tags of its run, every file of its model as it is,
+its tags with the signatures of the model, and its evaluations. That goes for estimators that Python logged, too. The tag
+`hydra.copied-from` says where it comes from. The variables with credentials are used for both stores.
 Quarantines, approvals and decisions stay behind: they are about this store.
 
 Examples:

@@ -9,7 +9,7 @@ pub enum NotifyCommand {
     #[command(after_help = CATCH_UP_HELP)]
     CatchUp(CatchUpArgs),
     /// Send every receiver an event that says nothing
-    #[command(after_help = "Exit status: 0 every receiver took it, 1 one did not, 2 error.")]
+    #[command(after_help = "Exit status: 0 every receiver took it, 1 one did not; 2, 4 and 5 are errors.")]
     Test(TestArgs),
 }
 
@@ -40,4 +40,4 @@ Examples:
   hydra-registry notify catch-up
   hydra-registry notify catch-up --receiver team --from 31
 
-Exit status: 0 every receiver knows the newest entry, 1 one does not, 2 error.";
+Exit status: 0 every receiver knows the newest entry, 1 one does not; 2, 4 and 5 are errors.";

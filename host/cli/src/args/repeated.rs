@@ -7,7 +7,7 @@ use clap::{Command, CommandFactory as _};
 use crate::args::Cli;
 
 /// The options of every command that can be given several times.
-pub const REPEATED: [&str; 4] = ["policy", "monitor", "set", "budget"];
+pub const REPEATED: [&str; 6] = ["artifact-root-map", "policy", "monitor", "set", "budget", "model-limit"];
 
 /// The arguments with the repeated options that are before the command after it: of those on both sides, clap would drop the
 /// former. The first argument is the name of the program.

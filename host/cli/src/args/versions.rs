@@ -43,6 +43,10 @@ Examples:
 #[derive(Debug, Args)]
 #[command(after_help = SHOW_HELP)]
 pub struct ShowArgs {
+    /// The version, by its number or an alias [default: champion]
+    #[arg(value_name = "VERSION", conflicts_with = "ModelArgs")]
+    pub named: Option<Named>,
+
     /// The version.
     #[command(flatten)]
     pub model: ModelArgs,
@@ -56,8 +60,9 @@ const SHOW_HELP: &str = "\
 A version whose model cannot be loaded is shown with the reason.
 
 Examples:
-  hydra-registry show --alias candidate
-  hydra-registry --output json show --version 12 | jq .model_file.features
+  hydra-registry show 12
+  hydra-registry show candidate
+  hydra-registry --output json show 12 | jq .model_file.features
   hydra-registry show --model-file model.lgb";
 
 /// Arguments of `diff`.

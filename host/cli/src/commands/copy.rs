@@ -1,23 +1,30 @@
 //! `copy`: a version with its evidence, from one store to another.
 
 use std::collections::BTreeMap;
+use std::pin::pin;
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use crate::args::CopyArgs;
 use crate::report::{CopyReport, OriginReport};
-use crate::versions::{Facts, config_of};
+use crate::versions::Facts;
 use crate::{ExitStatus, Printer, Settings, interrupt};
 use hydra_base::error::{Error, ErrorKind, Result};
 use hydra_base::names::{Key, Version};
 use hydra_evaluation::{Evaluation, VersionId};
+use hydra_mlflow::artifacts::read_whole;
 use hydra_mlflow::entities::DatasetInput;
 use hydra_mlflow::uri::redact;
 use hydra_models::candidate::SHA256_TAG;
-use hydra_registry::{Candidate, ModelRegistry, OpenOptions};
+use hydra_models::config::{CONFIG_ARTIFACT, flatten};
+use hydra_registry::trust::model::SIGNATURE_TAG;
+use hydra_registry::{Candidate, ModelRegistry, ModelSource, OpenOptions, RunId};
 
 /// The tag of a run and of a version that says where the version was copied from.
 const COPIED_FROM: &str = "hydra.copied-from";
+
+/// The most bytes of a configuration that is taken along.
+const CONFIG_BYTES: u64 = 16 << 20;
 
 /// Copies a version.
 pub async fn run(args: &CopyArgs, settings: &Settings, printer: &mut Printer) -> anyhow::Result<ExitStatus> {
@@ -27,8 +34,20 @@ pub async fn run(args: &CopyArgs, settings: &Settings, printer: &mut Printer) ->
         redact(settings.options.resolved_tracking_uri()?.expose()),
         redact(options.resolved_tracking_uri()?.expose()),
     );
-    let reading = printer.spinner("reading the version");
-    let (entity, file) = source.model_file(&args.version.0).await?;
+    let home = tempfile::tempdir().map_err(|error| {
+        Error::new(ErrorKind::Storage, "cannot make a temporary directory for the model").with_source(error)
+    })?;
+    let mut interrupted = pin!(interrupt::first()?);
+    let downloaded = printer.progress(None, true, "reading the version");
+    let progress = |bytes| downloaded.inc(bytes);
+    let (entity, sha256) = tokio::select! {
+        () = interrupted.as_mut() => {
+            return Err(Error::new(ErrorKind::Interrupted, "interrupted: nothing was copied").into());
+        }
+        read = source.model_directory(&args.version.0, home.path(), &progress) => read?,
+    };
+    downloaded.finish_and_clear();
+    let reading = printer.spinner("reading its evidence");
     let facts = Facts::of_run(&source, entity.run_id.as_ref()).await?;
     let evaluations = if args.without_evaluations {
         Vec::new()
@@ -36,15 +55,6 @@ pub async fn run(args: &CopyArgs, settings: &Settings, printer: &mut Printer) ->
         source.evaluations_of(entity.version, &entity.tags).await
     };
     reading.finish_and_clear();
-    let text = String::from_utf8(file.bytes().to_vec()).ok().filter(|text| text.starts_with("tree"));
-    let text = text.ok_or_else(|| {
-        Error::new(
-            ErrorKind::Unsupported,
-            "the model file is not LightGBM's text, and only such models can be copied",
-        )
-        .with_context("file", file.data_file())
-        .with_hint("log the estimator to the other store with Python")
-    })?;
     let origin = OriginReport {
         store: here,
         model: source.model().to_string(),
@@ -52,38 +62,42 @@ pub async fn run(args: &CopyArgs, settings: &Settings, printer: &mut Printer) ->
         run_id: entity.run_id.as_ref().map(ToString::to_string),
     };
     let from = serde_json::to_string(&origin)?;
-    let (params, tags) = config_of(&facts);
-    let tags = tags.into_iter().filter(|(key, _)| !key.starts_with("hydra."));
-    let tags = tags.map(|(key, value)| (key.clone(), value.clone()));
-    let candidate = Candidate::from_text(text)
+    let candidate = Candidate::new(ModelSource::Stored(home.path().to_path_buf()))
         .metrics(facts.metrics.clone())
-        .config(Value::Object(config(params)))
-        .tags(tags)
+        .config(config(&source, entity.run_id.as_ref(), &facts.params).await?)
+        .tags(facts.run_tags.iter().filter(|(key, _)| is_of_the_run(key)).map(owned))
         .tag(COPIED_FROM, &from)
+        .version_tags(entity.tags.iter().filter(|(key, _)| is_of_the_version(key)).map(owned))
+        .version_tags([(COPIED_FROM, &from)])
         .run_name(format!("copy of {} version {}", origin.model, origin.version))
-        .allow_non_finite();
+        .allow_non_finite()
+        .allow_no_metrics();
 
     let prepared = candidate.prepare().await?;
-    let interrupted = interrupt::first()?;
-    let registry = ModelRegistry::connect_or_create(options).await?;
-    let bar = printer.progress(None, true, "copying");
-    let logged = registry.log_prepared(prepared).progress(|bytes| bar.inc(bytes)).until(interrupted).await?;
-    bar.finish_and_clear();
-    if logged.sha256 != file.sha256() {
+    if prepared.sha256() != sha256 {
         return Err(Error::new(ErrorKind::Integrity, "the copy does not have the bytes of the version")
-            .with_context("expected sha256", file.sha256())
-            .with_context("sha256", logged.sha256)
+            .with_context("expected sha256", sha256)
+            .with_context("sha256", prepared.sha256())
             .into());
     }
-    let key = Key::new(COPIED_FROM)?;
-    registry.backend().registry.set_version_tag(registry.model(), logged.version, &key, &from).await?;
+    let registry = ModelRegistry::connect(options).await?;
+    let bar = printer.progress(None, true, "copying");
+    let logging = registry.log_prepared(prepared).create_missing();
+    let logged = logging.progress(|bytes| bar.inc(bytes)).until(interrupted.as_mut()).await?;
+    bar.finish_and_clear();
     let mut copied = Vec::new();
-    let known = known(&registry).await?;
+    // The version is there, and is the candidate, whatever becomes of its evaluations.
+    let without_all = |error: Error| {
+        error.with_context("copied to version", logged.version).with_hint(
+            "the version is there without all of its evaluations: copy it again, or measure it there with `hydra-registry evaluate`",
+        )
+    };
+    let known = known(&registry).await.map_err(without_all)?;
     for evaluation in evaluations {
         let moved = renumbered(evaluation, entity.version, logged.version, &known, &origin);
         let (name, digest) = (moved.dataset.name.as_str(), moved.dataset.short_digest());
         let dataset = DatasetInput::new(name, digest, "code", from.clone()).context("eval");
-        registry.record_evaluation(&moved, &dataset).await?;
+        registry.record_evaluation(&moved, &dataset).await.map_err(without_all)?;
         copied.push(moved.dataset.name.to_string());
     }
     let report = CopyReport {
@@ -112,9 +126,50 @@ fn target(args: &CopyArgs, source: &ModelRegistry, settings: &Settings) -> OpenO
         .with_experiment_name(name)
 }
 
-/// Params as a configuration: each value as it was logged.
-fn config(params: &BTreeMap<String, String>) -> Map<String, Value> {
-    params.iter().map(|(key, value)| (key.clone(), Value::from(value.clone()))).collect()
+/// Whether a tag of the run goes along: what people set, and where the run comes from.
+fn is_of_the_run(key: &str) -> bool {
+    let is_own = key.starts_with("hydra.") || key.starts_with("mlflow.");
+    let is_origin = key.starts_with("mlflow.source.") || key == "mlflow.note.content";
+    (is_origin || !is_own) && Key::new(key).is_ok()
+}
+
+/// Whether a tag of the version goes along: what people set, and the signatures of the model file, which hold for its bytes anywhere.
+fn is_of_the_version(key: &str) -> bool {
+    let is_own = key.starts_with("hydra.") || key.starts_with("mlflow.");
+    (key == SIGNATURE_TAG || !is_own) && Key::new(key).is_ok()
+}
+
+fn owned((key, value): (&String, &String)) -> (String, String) {
+    (key.clone(), value.clone())
+}
+
+/// The configuration: that of the run, if its leaves are the params, which may be truncated; else the params, each as it was logged.
+async fn config(
+    source: &ModelRegistry,
+    run: Option<&RunId>,
+    params: &BTreeMap<String, String>,
+) -> Result<Value> {
+    let is_of_params = |whole: &Value| {
+        let is_param = |(key, value): &(String, String)| {
+            params.get(key).is_some_and(|logged| value.starts_with(logged.as_str()))
+        };
+        flatten(whole).is_ok_and(|leaves| leaves.len() == params.len() && leaves.iter().all(is_param))
+    };
+    let whole = match whole_config(source, run).await {
+        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::ArtifactNotFound) => None,
+        read => read?,
+    };
+    let as_logged = || params.iter().map(|(key, value)| (key.clone(), Value::from(value.clone()))).collect();
+    Ok(whole.filter(is_of_params).unwrap_or_else(|| Value::Object(as_logged())))
+}
+
+/// `config.json` of a run, if it has one that is JSON.
+async fn whole_config(source: &ModelRegistry, run: Option<&RunId>) -> Result<Option<Value>> {
+    let Some(id) = run else { return Ok(None) };
+    let run = source.backend().tracking.run(id).await?;
+    let artifacts = source.backend().artifact_store(&run.artifact_uri.parse()?).await?;
+    let bytes = read_whole(artifacts.as_ref(), CONFIG_ARTIFACT, CONFIG_BYTES).await?;
+    Ok(bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok()))
 }
 
 /// The versions of the other store by the digests of their model files, the newest of each.

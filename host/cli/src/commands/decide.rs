@@ -1,11 +1,16 @@
 //! `promote` and `rollback`: send a request and report the transition.
 
-use std::path::Path;
+use std::future::ready;
+use std::path::PathBuf;
+use std::pin::pin;
+
+use futures_util::future::{Either, select};
 
 use crate::args::{DecisionArgs, PromoteArgs, RollbackArgs};
 use crate::evaluate::{self, record};
 use crate::report::TransitionReport;
-use crate::{ExitStatus, Printer, Settings};
+use crate::{ExitStatus, Printer, Settings, interrupt};
+use hydra_base::error::{Error, ErrorKind};
 use hydra_evaluation::Request;
 use hydra_registry::{DecisionRequest, ModelRegistry, Outcome, Target};
 use hydra_tables::RowFiles;
@@ -22,7 +27,8 @@ pub async fn promote(
         return decide(registry.promote(target), &args.decision, printer).await;
     };
     // What is wrong with the arguments shows before anything is asked of the server.
-    let (files, question) = (args.measure.files(rows)?, args.measure.request(rows)?);
+    let rows = std::slice::from_ref(rows);
+    let (files, question) = (args.measure.files(rows, &settings.environment)?, args.measure.request(rows)?);
     let registry = connect(&args.decision, settings).await?;
     let request = measured(&registry, rows, files, &question, args, printer).await?;
     decide(request, &args.decision, printer).await
@@ -31,7 +37,7 @@ pub async fn promote(
 /// A request to promote the version that was measured, in comparison with the champion.
 async fn measured(
     registry: &ModelRegistry,
-    rows: &Path,
+    rows: &[PathBuf],
     files: RowFiles,
     question: &Request,
     args: &PromoteArgs,
@@ -43,7 +49,12 @@ async fn measured(
     }
     let evaluated = evaluate::run(subjects, 0, files, question, &args.measure.categories, printer)?;
     if !args.decision.dry_run {
-        record(registry, rows, &evaluated).await?;
+        let mut interrupted = pin!(interrupt::first()?);
+        record(registry, rows, &evaluated, interrupted.as_mut()).await?;
+        // A signal that came after everything was recorded, too, means that nothing is to be decided.
+        if let Either::Left(_) = select(interrupted, ready(())).await {
+            return Err(Error::new(ErrorKind::Interrupted, "interrupted: nothing was decided").into());
+        }
     }
     Ok(request.first_hand(evaluated.evaluation))
 }

@@ -21,7 +21,7 @@ pub async fn run(
 ) -> anyhow::Result<ExitStatus> {
     let EvaluateArgs { rows, versions, measure, out, no_record } = args;
     // What is wrong with the arguments shows before a model is downloaded.
-    let (files, request) = (measure.files(rows)?, measure.request(rows)?);
+    let (files, request) = (measure.files(rows, &settings.environment)?, measure.request(rows)?);
     let is_to_stdout = out.as_deref().is_some_and(is_dash);
     let out = out.as_deref().filter(|_| !is_to_stdout);
     if out.is_some() {
@@ -49,7 +49,7 @@ pub async fn run(
         document.write(&evaluated.evaluation.to_json()?)?;
     }
     let recorded = match &registry {
-        Some(registry) if !no_record => Some(record(registry, rows, &evaluated).await),
+        Some(registry) if !no_record => Some(record(registry, rows, &evaluated, interrupt::first()?).await),
         _ => None,
     };
     // What was measured is shown even if it cannot be recorded.

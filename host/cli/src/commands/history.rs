@@ -17,12 +17,13 @@ use filter::Filter;
 use follow::follow;
 use hydra_base::error::{Error, ErrorKind, Result};
 use hydra_base::{blocking, regular_file};
+use hydra_lifecycle::doctor::Finding;
 use hydra_lifecycle::ledger::chain::Record;
 use hydra_lifecycle::ledger::history::Step;
-use hydra_lifecycle::ledger::verify::Verified;
+use hydra_lifecycle::ledger::verify::{Flaw, Verified};
 use hydra_lifecycle::ledger::witness::Witness;
 use hydra_lifecycle::ledger::{Ledger, no_entry};
-use hydra_lifecycle::recording::{PolicyReplay, decided, deciding_policy};
+use hydra_lifecycle::recording::{PolicyReplay, decided, deciding_panel};
 use hydra_policy::Input;
 use hydra_policy_kit::Case;
 use hydra_registry::ModelRegistry;
@@ -58,10 +59,14 @@ pub async fn run(
         if let Some(HistoryCommand::Show(args)) = &args.command {
             return Err(no_entry(registry.model(), args.number).into());
         }
-        printer.note(format!(
-            "{} has no history yet; the first `hydra-registry promote` creates it",
-            registry.model()
-        ));
+        let former = registry.former_ledger().await?.map(Finding::from);
+        printer.note(match &former {
+            Some(found) => format!("{found}; `hydra-registry doctor` says what to do"),
+            None => format!(
+                "{} has no history yet; the first `hydra-registry promote` creates it",
+                registry.model()
+            ),
+        });
         if args.command.is_none() {
             printer.begin_list(SCHEMA, registry.model(), "entries")?;
             printer.end_list()?;
@@ -69,7 +74,9 @@ pub async fn run(
         // Of an export, an empty history is empty output; a verification is always a document.
         if let Some(HistoryCommand::Verify(_)) = &args.command {
             let lost = witness.map(|witness| witness.without_ledger(registry.model()));
-            let verified = Verified { flaws: lost.into_iter().collect(), ..Verified::default() };
+            let former = former.map(|found| Flaw { entry: 1, what: found.to_string() });
+            let flaws = lost.into_iter().chain(former).collect();
+            let verified = Verified { flaws, ..Verified::default() };
             return report(&VerifyReport::new(registry.model(), &verified), printer);
         }
         return Ok(ExitStatus::Done);
@@ -214,11 +221,18 @@ async fn as_case(
 ) -> anyhow::Result<ExitStatus> {
     let (record, input) = ledger.decision(args.number).await?;
     let bar = printer.spinner("loading the policy that decided");
-    let policy = deciding_policy(ledger, &record, settings.options.policy_engine()?).await;
+    let engine = settings.options.policy_engine()?;
+    let panel = deciding_panel(ledger, &record, &input, engine).await;
     bar.finish_and_clear();
-    let (policy, verdict) = (policy?, decided(&record)?.verdict);
+    let (panel, verdict) = (panel?, decided(&record)?.verdict);
     let target = record.entry.target.map_or_else(String::new, |version| format!(" of version {version}"));
+    let policy = panel.leader().policy.clone();
     let mut case = blocking(move || Ok(Case::recorded(input, &policy, verdict))).await?;
+    let others = panel.members().skip(1).flat_map(|member| {
+        let name = &member.name;
+        member.settings.iter().map(move |(key, value)| (format!("{name}.{key}"), value.clone()))
+    });
+    case.input.context_mut().settings.extend(others);
     case.description = format!("{record}{target} in the ledger of {}", ledger.model());
     printer.document(&case)?;
     Ok(ExitStatus::Done)

@@ -1,11 +1,14 @@
 //! `list`: versions with their aliases, streamed; or with their metrics, side by side.
 
+use std::collections::BTreeSet;
+
 use futures_util::{StreamExt as _, TryStreamExt as _};
 
 use crate::args::ListArgs;
 use crate::report::{ListedReport, VersionReport};
 use crate::versions::{Condition, Facts, Listed, Order};
 use crate::{ExitStatus, Printer, Settings};
+use hydra_base::text::listed;
 use hydra_base::{Error, Result};
 use hydra_registry::{ModelRegistry, VersionInfo};
 
@@ -76,6 +79,7 @@ async fn full(args: &ListArgs, registry: &ModelRegistry, printer: &mut Printer) 
         found.truncate(args.limit.unwrap_or(usize::MAX));
     }
     let columns: Vec<String> = columns(args);
+    note_unknown(&columns, &found, printer);
     let reports: Vec<ListedReport> =
         found.into_iter().map(|listed| ListedReport::new(listed, &columns)).collect();
     if printer.is_json() {
@@ -90,6 +94,18 @@ async fn full(args: &ListArgs, registry: &ModelRegistry, printer: &mut Printer) 
         printer.line(rows)?;
     }
     Ok(reports.len())
+}
+
+/// Says which of the metrics no version has, and which there are.
+fn note_unknown(columns: &[String], found: &[Listed], printer: &Printer) {
+    let known: BTreeSet<&str> =
+        found.iter().flat_map(|one| one.facts.metrics.keys()).map(String::as_str).collect();
+    let unknown: Vec<&str> =
+        columns.iter().map(String::as_str).filter(|name| !known.contains(name)).collect();
+    if !unknown.is_empty() && !found.is_empty() {
+        let known: Vec<&str> = known.into_iter().collect();
+        printer.note(format!("no version has {}; there are {}", listed(&unknown), listed(&known)));
+    }
 }
 
 /// The metrics to show: those that are named, and the one that the versions are sorted by.

@@ -42,9 +42,10 @@ pub async fn run(
     // Check this before creating a store or a registered model.
     let prepared = candidate.prepare().await?;
     let interrupted = interrupt::first()?;
-    let registry = ModelRegistry::connect_or_create(settings.options.clone()).await?;
+    let registry = ModelRegistry::connect(settings.options.clone()).await?;
     let bar = printer.progress(None, true, "uploading");
-    let logged = registry.log_prepared(prepared).progress(|bytes| bar.inc(bytes)).until(interrupted).await?;
+    let logging = registry.log_prepared(prepared).create_missing();
+    let logged = logging.progress(|bytes| bar.inc(bytes)).until(interrupted).await?;
     bar.finish_and_clear();
     let report = CandidateReport::new(registry.model(), &logged, &metrics);
     printer.report(&report, CandidateReport::text)?;

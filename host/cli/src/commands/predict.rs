@@ -14,6 +14,8 @@ pub async fn run(
     settings: &Settings,
     printer: &mut Printer,
 ) -> anyhow::Result<ExitStatus> {
+    // What is wrong with the arguments shows before a model is downloaded.
+    let files = args.files(&settings.environment)?;
     let (model, origin) = match args.model.selected() {
         Selected::File(path) => (Model::open(&path)?, Origin::File(path)),
         Selected::Registered(selector) => {
@@ -29,10 +31,11 @@ pub async fn run(
             (loaded.model, Origin::Registered(registry.model().clone(), loaded.version))
         }
     };
-    if args.out_file().is_some() {
+    if args.out_file().is_some() || args.report.is_some() {
         interrupt::remove_partial_files()?;
     }
-    let rows = predict::run(model, &origin, args, &settings.extras, printer)?;
+    let environment = &settings.environment;
+    let rows = predict::run(model, &origin, args, files, environment, &settings.extras, printer)?;
     tracing::info!(rows, %origin, "predicted");
     Ok(ExitStatus::Done)
 }

@@ -16,7 +16,8 @@ use hydra_registry::{ModelRegistry, Version, VersionSelector};
 
 /// Shows a version, or a model file.
 pub async fn run(args: &ShowArgs, settings: &Settings, printer: &mut Printer) -> anyhow::Result<ExitStatus> {
-    let report = match args.model.selected() {
+    let named = args.named.clone().map(|named| Selected::Registered(named.0));
+    let report = match named.unwrap_or_else(|| args.model.selected()) {
         Selected::File(path) => {
             let (model, bytes) = Model::open_with_bytes(&path)?;
             let facts = Facts::of(&model, None, Sha256::of(&bytes), bytes.len() as u64);

@@ -1,23 +1,28 @@
 //! The arguments of `evaluate`.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::Args;
 
 use crate::delimiter::delimiter;
 use crate::predict::FormatArg;
+use crate::remote::row_files;
 use crate::selector::SelectorArgs;
 use hydra_base::names::DatasetName;
+use hydra_base::text::listed;
 use hydra_base::{Error, ErrorKind, Result};
 use hydra_evaluation::{Columns, Metric, Request};
+use hydra_mlflow::environment::Environment;
 use hydra_tables::{FileFormat, RowFiles, is_dash};
 
 /// Arguments of `evaluate`.
 #[derive(Debug, Args)]
 #[command(after_help = AFTER_HELP, mut_arg("label", |label| label.required(true)))]
 pub struct EvaluateArgs {
-    /// The labelled rows: CSV with a header, Parquet, Arrow IPC or JSON lines; a directory of such files; `-` reads stdin
-    pub rows: PathBuf,
+    /// The labelled rows: CSV with a header, Parquet, Arrow IPC or JSON lines; directories of such files, patterns with `*`, addresses
+    /// (s3://, gs://, abfss://, https://); `-` reads stdin
+    #[arg(required = true)]
+    pub rows: Vec<PathBuf>,
 
     /// The versions to measure [default: those behind `champion` and `candidate`]
     #[command(flatten)]
@@ -129,16 +134,16 @@ Examples:
 impl MeasureArgs {
     /// The files of rows.
     ///
-    /// Fails like [`RowFiles::open`].
-    pub fn files(&self, rows: &Path) -> Result<RowFiles> {
-        let files = RowFiles::open(rows, self.in_format.map(FileFormat::from))?;
+    /// Fails like [`row_files`].
+    pub fn files(&self, rows: &[PathBuf], environment: &Environment) -> Result<RowFiles> {
+        let files = row_files(rows, self.in_format.map(FileFormat::from), environment)?;
         Ok(files.delimited_by(self.delimiter))
     }
 
     /// The request for an evaluation on `rows`.
     ///
     /// [`ErrorKind::InvalidArgument`] if they have no name as a dataset.
-    pub fn request(&self, rows: &Path) -> Result<Request> {
+    pub fn request(&self, rows: &[PathBuf]) -> Result<Request> {
         let mut columns = Columns::new(self.label.as_deref().unwrap_or_default());
         columns.weight.clone_from(&self.weight);
         columns.group.clone_from(&self.group);
@@ -153,12 +158,21 @@ impl MeasureArgs {
         Ok(request)
     }
 
-    fn dataset_name(&self, rows: &Path) -> Result<DatasetName> {
-        let of_path = || (!is_dash(rows)).then(|| DatasetName::of_path(rows)).flatten();
+    fn dataset_name(&self, rows: &[PathBuf]) -> Result<DatasetName> {
+        let named = |rows: &[PathBuf]| match rows {
+            [rows] if !is_dash(rows) => DatasetName::of_path(rows),
+            _ => None,
+        };
+        let of_path = || named(rows);
         self.name.clone().or_else(of_path).ok_or_else(|| {
             Error::new(ErrorKind::InvalidArgument, "the rows do not have a name that a dataset can have")
-                .with_context("rows", rows.display())
+                .with_context("rows", shown(rows))
                 .with_hint("name the dataset with --name")
         })
     }
+}
+
+/// The rows, for a message.
+fn shown(rows: &[PathBuf]) -> String {
+    listed(&rows.iter().map(|rows| rows.display().to_string()).collect::<Vec<_>>())
 }

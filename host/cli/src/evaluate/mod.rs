@@ -11,14 +11,17 @@ use serde_json::json;
 
 use crate::Printer;
 use hydra_base::names::{Alias, Version};
+use hydra_base::text::listed;
 use hydra_base::{Error, ErrorKind, Result};
 use hydra_evaluation::{Evaluated, ReadColumn, Request, Subject, VersionId, Work};
 use hydra_mlflow::entities::DatasetInput;
 use hydra_mlflow::flavor::ColumnSpec;
+use hydra_mlflow::uri::redact;
 use hydra_registry::{DecisionRequest, ModelRegistry, RecordedEvaluation, Target, VersionSelector};
 use hydra_tables::{RowFiles, is_dash};
 
 use crate::delimiter::delimiter_note;
+use crate::remote::uri_of;
 
 pub(crate) use args::{EvaluateArgs, MeasureArgs};
 pub use report::{EvaluationReport, RecordedReport};
@@ -142,25 +145,46 @@ pub async fn promotion(
     Ok((request, subjects))
 }
 
-/// Records what was measured on `rows`: a run, and a tag on each version.
+/// Records what was measured on `rows`: a run, and a tag on each version; until `interrupted` is ready.
 pub async fn record(
     registry: &ModelRegistry,
-    rows: &Path,
+    rows: &[impl AsRef<Path>],
     evaluated: &Evaluated,
+    interrupted: impl Future<Output = ()> + Send,
 ) -> Result<RecordedEvaluation> {
-    registry.record_evaluation(&evaluated.evaluation, &dataset_input(rows, evaluated)).await
+    let dataset = dataset_input(rows, evaluated);
+    registry.record_evaluation_until(&evaluated.evaluation, &dataset, interrupted).await
 }
 
 /// The rows, as MLflow describes a dataset. Features may be missing in a row; a label and a weight may not.
-fn dataset_input(rows: &Path, Evaluated { evaluation, columns, .. }: &Evaluated) -> DatasetInput {
+fn dataset_input(
+    rows: &[impl AsRef<Path>],
+    Evaluated { evaluation, columns, .. }: &Evaluated,
+) -> DatasetInput {
     let dataset = &evaluation.dataset;
     let (name, digest) = (dataset.name.as_str(), dataset.short_digest());
-    let input = if is_dash(rows) {
-        // As MLflow describes data that a program made.
-        let source = json!({"tags": {"mlflow.source.name": "hydra-registry", "mlflow.source.type": "LOCAL"}});
-        DatasetInput::new(name, digest, "code", source.to_string())
-    } else {
-        DatasetInput::of_file(name, digest, &std::path::absolute(rows).unwrap_or_else(|_| rows.to_owned()))
+    let rows: Vec<&Path> = rows.iter().map(AsRef::as_ref).collect();
+    let uri = |rows: &Path| uri_of(rows).map(redact);
+    let input = match (&rows[..], rows.first().and_then(|rows| uri(rows))) {
+        ([_], Some(uri)) => {
+            let scheme = uri.split("://").next().unwrap_or_default().to_ascii_lowercase();
+            // The names of MLflow's sources.
+            let (kind, key) = if scheme.starts_with("http") { ("http", "url") } else { (&*scheme, "uri") };
+            DatasetInput::new(name, digest, kind, json!({ key: uri }).to_string())
+        }
+        ([rows], None) if !is_dash(rows) => {
+            let path = std::path::absolute(rows).unwrap_or_else(|_| rows.to_path_buf());
+            DatasetInput::of_file(name, digest, &path)
+        }
+        (several, _) => {
+            // As MLflow describes data that a program made.
+            let mut tags = json!({"mlflow.source.name": "hydra-registry", "mlflow.source.type": "LOCAL"});
+            if several.len() > 1 {
+                let named = |rows: &&Path| uri(rows).unwrap_or_else(|| rows.display().to_string());
+                tags["hydra.inputs"] = listed(&several.iter().map(named).collect::<Vec<_>>()).into();
+            }
+            DatasetInput::new(name, digest, "code", json!({ "tags": tags }).to_string())
+        }
     };
     let needed = [&dataset.label, &dataset.weight];
     let column = |column: &ReadColumn| {

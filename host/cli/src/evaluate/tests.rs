@@ -8,6 +8,7 @@ use crate::{Cli, Printer};
 use hydra_base::testing::model_name;
 use hydra_base::{Error, ErrorKind};
 use hydra_evaluation::{Evaluated, Evaluation, Subject};
+use hydra_mlflow::environment::Environment;
 
 fn model(path: &str) -> Subject {
     let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/fixtures/models");
@@ -40,7 +41,8 @@ fn evaluated(subjects: Vec<Subject>, arguments: &str) -> anyhow::Result<Evaluati
 fn measured(subjects: Vec<Subject>, args: &EvaluateArgs) -> hydra_base::Result<Evaluated> {
     let EvaluateArgs { rows, measure, .. } = args;
     let printer = Printer::new(OutputFormat::Text, true);
-    run(subjects, 0, measure.files(rows)?, &measure.request(rows)?, &measure.categories, &printer)
+    let files = measure.files(rows, &Environment::default())?;
+    run(subjects, 0, files, &measure.request(rows)?, &measure.categories, &printer)
 }
 
 fn two() -> Vec<Subject> {
@@ -95,7 +97,7 @@ fn the_dataset_is_described_as_mlflow_describes_one() {
     assert_eq!(columns[5], serde_json::json!({"name": "label", "type": "double", "required": true}));
     assert_eq!(columns[0], serde_json::json!({"name": "f0", "type": "double", "required": false}));
     assert_eq!(input.profile.unwrap(), r#"{"num_elements":1800,"num_rows":300}"#);
-    assert_eq!(dataset_input(Path::new("-"), &evaluated).source_type, "code");
+    assert_eq!(dataset_input(&["-"], &evaluated).source_type, "code");
 }
 
 #[test]

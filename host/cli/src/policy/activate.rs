@@ -9,10 +9,10 @@ use crate::policy::args::{
 use crate::report::{ActivePolicyReport, EntryReport, PolicyStatementReport};
 use crate::settings::panel;
 use crate::{ExitStatus, Printer, Settings};
-use hydra_base::error::Error;
+use hydra_base::error::{Error, ErrorKind};
 use hydra_lifecycle::ledger::entry::EntryKind;
 use hydra_policy::OverrideKind;
-use hydra_registry::{ModelRegistry, OpenOptions, PolicyRequest, Sha256};
+use hydra_registry::{ModelRegistry, OpenOptions, PolicyRequest, PolicyVerb, Sha256};
 
 /// Makes policies the active ones of a model, or of every model that fits a pattern.
 pub async fn activate(
@@ -21,7 +21,12 @@ pub async fn activate(
     printer: &mut Printer,
 ) -> anyhow::Result<ExitStatus> {
     let options = named(&args.files, args.activation_approvals, &args.actor, settings);
-    state(options, &args.scope, printer, |registry| {
+    let activated = match args.scope.models {
+        // Policies that cannot be loaded are one error, and not one of each model.
+        Some(_) => Some(ModelRegistry::connect(options.clone()).await?.policy_digest().await?),
+        None => None,
+    };
+    state(options, &args.scope, (PolicyVerb::Activate, activated), printer, |registry| {
         let mut request = registry.activate_policy();
         if let Some(reason) = &args.reason {
             request = request.reason(reason);
@@ -37,7 +42,8 @@ pub async fn deactivate(
     settings: &Settings,
     printer: &mut Printer,
 ) -> anyhow::Result<ExitStatus> {
-    state(settings.acting_as(&args.actor), &args.scope, printer, |registry| {
+    let about = (PolicyVerb::Deactivate, None);
+    state(settings.acting_as(&args.actor), &args.scope, about, printer, |registry| {
         let mut request = registry.deactivate_policy();
         if let Some(reason) = &args.reason {
             request = request.reason(reason);
@@ -61,10 +67,16 @@ pub async fn approve(
     let options = named(files, args.activation_approvals, &args.actor, settings);
     let sha256 = match digest {
         _ if args.deactivation => None,
+        Some(Sha256::NONE) => {
+            let message = "the digest is not that of a policy";
+            return Err(Error::new(ErrorKind::InvalidArgument, message)
+                .with_hint("approve that no policy is active any more with `--deactivation`")
+                .into());
+        }
         Some(digest) => Some(digest),
         None => Some(ModelRegistry::connect(options.clone()).await?.policy_digest().await?),
     };
-    state(options, &args.scope, printer, |registry| {
+    state(options, &args.scope, (PolicyVerb::Approve, sha256), printer, |registry| {
         let mut request = registry.approve_policy(sha256);
         if let Some(reason) = &args.reason {
             request = request.reason(reason);
@@ -89,16 +101,16 @@ pub async fn active(
         printer.report(&report, ActivePolicyReport::text)?;
         return Ok(if report.policy.is_some() { ExitStatus::Done } else { ExitStatus::Rejected });
     };
-    let mut all_active = true;
+    let mut active = Vec::new();
     printer.begin_list("hydra-registry/active-policies/1", None, "models")?;
     for model in registry.models(pattern).await? {
         let options = settings.options.clone().with_model(model.as_str());
         let report = active_of(&ModelRegistry::connect(options).await?).await?;
-        all_active &= report.policy.is_some();
+        active.push(report.policy.is_some());
         printer.item(&report, ActivePolicyReport::text)?;
     }
     printer.end_list()?;
-    Ok(if all_active { ExitStatus::Done } else { ExitStatus::Rejected })
+    Ok(crate::commands::status_of(pattern, &active, printer))
 }
 
 async fn active_of(registry: &ModelRegistry) -> anyhow::Result<ActivePolicyReport> {
@@ -168,11 +180,12 @@ fn expecting(request: PolicyRequest, actor: &ActorArgs) -> PolicyRequest {
     }
 }
 
-/// Makes the statement about the model, or about every model that fits the pattern: exit status 1 if one of several refuses it, or if
-/// none fits.
+/// Makes the statement `about` the model, or about every model that fits the pattern: exit status 1 if one of several refuses it, or
+/// if none fits.
 async fn state(
     options: OpenOptions,
     scope: &ScopeArgs,
+    (verb, sha256): (PolicyVerb, Option<Sha256>),
     printer: &mut Printer,
     request: impl Fn(&ModelRegistry) -> PolicyRequest,
 ) -> anyhow::Result<ExitStatus> {
@@ -201,16 +214,12 @@ async fn state(
                 return Err(error.into());
             }
             Err(error) => {
-                printer.note(refusal(model.as_str(), &error));
+                let refused = PolicyStatementReport::refused(&model, verb, sha256, scope.dry_run, &error);
+                printer.item(&refused, PolicyStatementReport::text)?;
                 done.push(false);
             }
         }
     }
     printer.end_list()?;
     Ok(crate::commands::status_of(pattern, &done, printer))
-}
-
-fn refusal(model: &str, error: &Error) -> String {
-    let hint = error.hint().map_or_else(String::new, |hint| format!("; {hint}"));
-    format!("{model}: {error}{hint}")
 }

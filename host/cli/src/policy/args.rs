@@ -119,7 +119,7 @@ pub struct TestArgs {
     /// The component [default: the policy, or the policies together, of this host]
     pub file: Option<PathBuf>,
 
-    /// The directory of case files
+    /// A case file, or a directory of case files
     pub cases: PathBuf,
 }
 
@@ -142,7 +142,8 @@ pub struct BenchArgs {
 #[derive(Debug, Args)]
 #[command(after_help = WHAT_IF_HELP)]
 pub struct WhatIfArgs {
-    /// The component [default: the policy that `promote` would use; with --entry, the one that decided]
+    /// The component [default: the policy, or the policies together, that `promote` would use; with --entry, those that decided;
+    /// with --case, those of this host]
     pub file: Option<PathBuf>,
 
     /// Ask about a case instead of the registry: a JSON file that follows docs/policy-case.schema.json
@@ -169,7 +170,7 @@ pub struct WhatIfArgs {
     #[command(flatten)]
     pub actor: ActorArgs,
 
-    /// Ask the policy at most this many decisions
+    /// Ask at most this many decisions; of several policies, each decision counts
     #[arg(long, value_name = "N", default_value_t = Effort::default().decisions, value_parser = clap::value_parser!(u32).range(1..))]
     pub decisions: u32,
 
@@ -187,6 +188,7 @@ Examples:
 
 One thing changes at a time: an approval, a setting, the time of the decision, an age, a metric,
 a measured figure or one of its bounds. What depends on it moves along, and the report names it.
+Of several policies, the leader and the gates are asked: the verdict is that of all together.
 The guards of the host are not part of the question.
 Exit status: 0 whatever the verdict is; 2, 4 and 5 are errors.";
 
@@ -243,11 +245,13 @@ Examples:
 
 The components lie in the archive of the ledger; every promotion, rollback and dry run of the model decides by them, with these
 settings and limits, on every host. A host that is configured with another policy is refused.
-Exit status: 0 the policy is active, 1 one of several models refuses it, 2 error.";
+Exit status: 0 the policy is active, 1 one of several models refuses it; 2, 4 and 5 are errors.";
 
 /// Arguments of `policy deactivate`.
 #[derive(Debug, Args)]
-#[command(after_help = "Exit status: 0 no policy is active, 1 one of several models refuses it, 2 error.")]
+#[command(
+    after_help = "Exit status: 0 no policy is active, 1 one of several models refuses it; 2, 4 and 5 are errors."
+)]
 pub struct DeactivateArgs {
     /// The reason, for the ledger
     #[arg(long, value_name = "TEXT")]
@@ -307,7 +311,7 @@ Examples:
 
 A policy that asks for approvals (`activation-approvals`) changes only when so many people, other than the one who requests the
 change, have approved of the new one. An approval ends with its use and when it expires.
-Exit status: 0 approved, 1 one of several models refuses it, 2 error.";
+Exit status: 0 approved, 1 one of several models refuses it; 2, 4 and 5 are errors.";
 
 /// The models of a statement about the active policy.
 #[derive(Debug, Args)]
@@ -323,7 +327,7 @@ pub struct ScopeArgs {
 
 /// Arguments of `policy active`.
 #[derive(Debug, Args)]
-#[command(after_help = "Exit status: 0 a policy is active, 1 none is, 2 error.")]
+#[command(after_help = "Exit status: 0 a policy is active, 1 none is; 2, 4 and 5 are errors.")]
 pub struct ActiveArgs {
     /// Every model whose name fits this pattern, such as 'churn-*'
     #[arg(long, value_name = "PATTERN")]

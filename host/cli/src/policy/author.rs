@@ -1,12 +1,10 @@
 //! `policy new` and `policy build`.
 
-use std::path::Path;
-
 use crate::policy::args::{BuildArgs, NewArgs};
+use crate::policy::read_component;
 use crate::policy::report::{BuildReport, CheckReport, NewReport};
 use crate::{ExitStatus, Printer};
-use hydra_base::error::{Error, ErrorKind, Result};
-use hydra_policy::{Budget, Policy};
+use hydra_base::error::{Error, ErrorKind};
 use hydra_policy_kit::{Comparison, Language, build as build_project, scaffold};
 
 /// Creates a project.
@@ -28,15 +26,15 @@ pub fn new(args: &NewArgs, printer: &mut Printer) -> anyhow::Result<ExitStatus> 
 /// Builds a project.
 pub fn build(args: &BuildArgs, printer: &mut Printer) -> anyhow::Result<ExitStatus> {
     let language = Language::of_project(&args.dir)?;
-    let given = args.check.as_ref().map(|path| read(path)).transpose()?;
+    let given = args.check.as_ref().map(|path| read_component(path)).transpose()?;
     let scratch = given.is_some().then(tempfile::tempdir).transpose()?;
     let out = scratch.as_ref().map(|scratch| scratch.path().join("built.wasm")).or_else(|| args.out.clone());
     let bar = printer.spinner("building the policy");
     let built = build_project(&args.dir, out.as_deref(), None);
     bar.finish_and_clear();
     let path = built?;
-    if let (Some(checked), Some(given)) = (&args.check, given) {
-        let comparison = Comparison::of(&given, &read(&path)?);
+    if let (Some(checked), Some((_, given))) = (&args.check, given) {
+        let comparison = Comparison::of(&given, &read_component(&path)?.1);
         let report = CheckReport::new(checked, language, &comparison);
         printer.report(&report, CheckReport::text)?;
         let is_other = matches!(comparison, Comparison::Different(_));
@@ -44,8 +42,4 @@ pub fn build(args: &BuildArgs, printer: &mut Printer) -> anyhow::Result<ExitStat
     }
     printer.report(&BuildReport::new(&path, language, path.metadata()?.len()), BuildReport::text)?;
     Ok(ExitStatus::Done)
-}
-
-fn read(component: &Path) -> Result<Vec<u8>> {
-    Policy::read_file(component, None, &Budget::default().with_component_bytes(u64::MAX))
 }

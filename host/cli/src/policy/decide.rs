@@ -8,21 +8,16 @@ use crate::policy::{load, load_panel, load_quoting_panics, refuse_settings};
 use crate::report::panel_label;
 use crate::{ExitStatus, Printer, Settings};
 use hydra_base::error::Result;
-use hydra_lifecycle::panel::{Panel, PanelDecision};
-use hydra_policy::{Policy, VerdictKind};
+use hydra_lifecycle::panel::{Answer, Panel};
+use hydra_policy::{Decision, Policy, VerdictKind};
 use hydra_policy_kit::{Case, CaseFile, bench as measure};
 
 /// Decides one case.
 pub async fn run(args: &RunArgs, settings: &Settings, printer: &mut Printer) -> anyhow::Result<ExitStatus> {
     let case = read(&args.case, settings)?;
     let policies = Policies::load(args.file.as_deref(), settings, printer).await?;
-    let report = match &policies {
-        Policies::One(policy) => RunReport::new(policies.label(), &case.decide(policy)?, &[]),
-        Policies::Panel(panel) => {
-            let decision = ask(panel, &case).await?;
-            RunReport::new(policies.label(), &decision.as_one(), &decision.answers)
-        }
-    };
+    let (decision, answers) = policies.decide(&case).await?;
+    let report = RunReport::new(policies.label(), &decision, &answers);
     printer.report(&report, RunReport::text)?;
     Ok(match report.verdict {
         VerdictKind::Approve => ExitStatus::Done,
@@ -34,24 +29,19 @@ pub async fn run(args: &RunArgs, settings: &Settings, printer: &mut Printer) -> 
 /// Checks golden cases.
 pub async fn test(args: &TestArgs, settings: &Settings, printer: &mut Printer) -> anyhow::Result<ExitStatus> {
     refuse_settings(settings, "put settings into each case file, or use `policy run` or `policy bench`")?;
-    let cases = CaseFile::read_dir(&args.cases)?;
+    let cases = CaseFile::read_all(&args.cases)?;
     let policies = Policies::load(args.file.as_deref(), settings, printer).await?;
     let mut report = TestReport::new(policies.label());
     for file in &cases {
-        let outcome = match &policies {
-            Policies::One(policy) => file.case.check(policy),
-            Policies::Panel(panel) => {
-                file.case.compare(ask(panel, &file.case).await.map(|decision| decision.as_one()))
-            }
-        };
-        report.add(file, outcome);
+        let decision = policies.decide(&file.case).await.map(|(decision, _)| decision);
+        report.add(file, file.case.compare(decision));
     }
     printer.report(&report, TestReport::text)?;
     Ok(if report.failed == 0 { ExitStatus::Done } else { ExitStatus::Rejected })
 }
 
-/// What a case is put to.
-enum Policies {
+/// What cases are put to.
+pub(super) enum Policies {
     /// One policy, with the settings of the case.
     One(Policy),
     /// Several, with their own settings, which those of the case override.
@@ -59,7 +49,12 @@ enum Policies {
 }
 
 impl Policies {
-    async fn load(file: Option<&Path>, settings: &Settings, printer: &Printer) -> anyhow::Result<Self> {
+    /// The named component, or the policies of this host.
+    pub(super) async fn load(
+        file: Option<&Path>,
+        settings: &Settings,
+        printer: &Printer,
+    ) -> anyhow::Result<Self> {
         if file.is_some() {
             return Ok(Self::One(load_quoting_panics(file, settings, printer).await?));
         }
@@ -71,6 +66,24 @@ impl Policies {
         })
     }
 
+    /// What is answered on a case. A policy that is alone has the part that the case says.
+    async fn decide(&self, case: &Case) -> Result<(Decision, Vec<Answer>)> {
+        if let Self::One(policy) = self {
+            return Ok((case.decide(policy)?, Vec::new()));
+        }
+        let decision = self.panel(case).decide(&case.input).await?;
+        Ok((decision.as_one(), decision.into_answers()))
+    }
+
+    /// The policies with their settings for a case.
+    pub(super) fn panel(&self, case: &Case) -> Panel {
+        let given = &case.input.context().settings;
+        match self {
+            Self::One(policy) => Panel::alone(policy.clone(), given.clone()),
+            Self::Panel(panel) => panel.as_ref().clone().with_settings(given),
+        }
+    }
+
     /// Names and versions.
     fn label(&self) -> String {
         match self {
@@ -78,10 +91,6 @@ impl Policies {
             Self::Panel(panel) => panel_label(panel),
         }
     }
-}
-
-async fn ask(panel: &Panel, case: &Case) -> Result<PanelDecision> {
-    panel.clone().with_settings(&case.input.context().settings).decide(&case.input).await
 }
 
 /// Measures decisions of one case, or of typical evidence.

@@ -17,8 +17,8 @@ use std::path::{Path, PathBuf};
 
 use crate::{ExitStatus, Printer, Settings};
 use hydra_base::error::{Error, ErrorKind, Result};
-use hydra_policy::Policy;
-use hydra_registry::{OpenOptions, Panel, PolicySource};
+use hydra_policy::{Budget, Policy};
+use hydra_registry::{OpenOptions, Panel, PanelOptions, PanelPolicy, pinned_file};
 
 pub use args::PolicyCommand;
 pub use signing::model;
@@ -85,7 +85,12 @@ async fn load_with(options: &OpenOptions, printer: &Printer) -> anyhow::Result<P
 
 /// Loads the policies that `promote` would use, for commands whose errors quote the panics of a policy.
 async fn load_panel(settings: &Settings, printer: &Printer) -> anyhow::Result<Panel> {
-    let options = settings.options.clone().with_quoted_panics();
+    load_panel_of(settings.options.clone(), printer).await
+}
+
+/// [`load_panel`], for other options.
+async fn load_panel_of(options: OpenOptions, printer: &Printer) -> anyhow::Result<Panel> {
+    let options = options.with_quoted_panics();
     Ok(with_progress(&options, printer, options.load_panel()).await?)
 }
 
@@ -105,11 +110,18 @@ async fn with_progress<T>(
     loaded
 }
 
+/// The path and the bytes of a component that a command about files names, perhaps with its digest, whatever its size is.
+fn read_component(given: &Path) -> Result<(PathBuf, Vec<u8>)> {
+    let (path, sha256) = pinned_file(given);
+    let bytes = Policy::read_file(&path, sha256, &Budget::default().with_component_bytes(u64::MAX))?;
+    Ok((path, bytes))
+}
+
 /// The options, with the named component if there is one.
 fn policy_options(file: Option<&Path>, settings: &Settings) -> OpenOptions {
     let options = settings.options.clone();
     match file {
-        Some(file) => options.with_policy(PolicySource::from(file.to_owned())),
+        Some(file) => options.with_panel(PanelOptions::led_by(PanelPolicy::from_file(file))),
         None => options,
     }
 }

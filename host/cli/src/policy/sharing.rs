@@ -6,12 +6,13 @@ use std::path::{Path, PathBuf};
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use crate::policy::read_component;
 use crate::policy::signing::{SignerReport, lines_of};
 use crate::policy::trust_args::{PullArgs, PushArgs};
 use crate::{ExitStatus, Printer, Settings, interrupt};
 use hydra_base::Sha256;
 use hydra_base::error::{Error, ErrorKind, Result};
-use hydra_policy::{Budget, ComponentSummary, INTERFACE, Policy};
+use hydra_policy::{Budget, ComponentSummary, INTERFACE};
 use hydra_registry::trust::oci::{Component, Interfaces, Reference};
 use hydra_tables::NewFile;
 
@@ -19,11 +20,11 @@ use hydra_tables::NewFile;
 pub async fn push(args: &PushArgs, settings: &Settings, printer: &mut Printer) -> anyhow::Result<ExitStatus> {
     let reference: Reference = args.reference.parse()?;
     let budget = Budget::default().with_component_bytes(u64::MAX);
-    let bytes = Policy::read_file(&args.file, None, &budget)?;
+    let (file, bytes) = read_component(&args.file)?;
     let summary = ComponentSummary::read(&bytes, &budget)?;
     let interface = format!("{INTERFACE}@{}", summary.check()?);
     let interfaces = Interfaces { exports: vec![interface], imports: summary.imports.clone() };
-    let name = args.file.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    let name = file.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     let pushed = settings.options.oci()?.push(&reference, &bytes, &name, &interfaces).await?;
     let report = PushReport {
         schema: "hydra-registry/policy-push/1",

@@ -5,11 +5,11 @@ use std::path::{Path, PathBuf};
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use crate::policy::read_component;
 use crate::policy::trust_args::{ModelCommand, SignArgs, SignModelArgs, VerifyArgs, VerifyModelArgs};
 use crate::{ExitStatus, Printer, Settings, interrupt};
 use hydra_base::Sha256;
 use hydra_base::error::{Error, ErrorKind, Result};
-use hydra_policy::{Budget, Policy};
 use hydra_registry::trust::oci::Reference;
 use hydra_registry::trust::rules::{KeyConfig, TrustConfig};
 use hydra_registry::trust::{PrivateKey, Signature, Signer, TrustRules, detached};
@@ -38,9 +38,9 @@ pub async fn sign(args: &SignArgs, settings: &Settings, printer: &mut Printer) -
 }
 
 fn sign_file(args: &SignArgs, key: &PrivateKey) -> Result<SignReport> {
-    let bytes = Policy::read_file(&args.subject, None, &Budget::default().with_component_bytes(u64::MAX))?;
-    let out = args.out.clone().unwrap_or_else(|| detached::path_of(&args.subject));
-    let subject = args.subject.display().to_string();
+    let (file, bytes) = read_component(&args.subject)?;
+    let out = args.out.clone().unwrap_or_else(|| detached::path_of(&file));
+    let subject = file.display().to_string();
     let report = SignReport::new(subject, Sha256::of(&bytes), key, Some(out.clone()));
     if out.exists() {
         if Signature::read(&out).is_ok_and(|known| key.public().verifies(&bytes, &known)) {
@@ -48,7 +48,7 @@ fn sign_file(args: &SignArgs, key: &PrivateKey) -> Result<SignReport> {
         }
         return Err(Error::new(ErrorKind::AlreadyExists, "the file of the signature has another content")
             .with_context("path", out.display())
-            .with_hint(format!("remove it, or keep both: `--out {}.NAME.sig`", args.subject.display())));
+            .with_hint(format!("remove it, or keep both: `--out {}.NAME.sig`", file.display())));
     }
     interrupt::remove_partial_files()?;
     NewFile::create(&out)?.write(format!("{}\n", key.sign(&bytes)?).as_bytes())?;
@@ -73,10 +73,8 @@ pub async fn verify(
             (component.reference.to_string(), component.manifest, signers)
         }
         None => {
-            let path = &args.subject;
-            let budget = Budget::default().with_component_bytes(u64::MAX);
-            let bytes = Policy::read_file(path, None, &budget)?;
-            let signers = hydra_registry::check_policy_file(&rules, path, &bytes)?;
+            let (path, bytes) = read_component(&args.subject)?;
+            let signers = hydra_registry::check_policy_file(&rules, &path, &bytes)?;
             (path.display().to_string(), Sha256::of(&bytes), signers)
         }
     };

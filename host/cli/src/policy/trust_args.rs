@@ -87,7 +87,7 @@ Examples:
   hydra-registry policy verify gate.wasm --key release.pub
   hydra-registry policy verify oci://registry.example.com/policies/gate:1.2
 
-Exit status: 0 signed as the rules ask, 2 error.";
+Exit status: 0 signed as the rules ask; 2, 4 and 5 are errors.";
 
 /// The commands about signatures of models.
 #[derive(Debug, Subcommand)]
@@ -132,4 +132,4 @@ const VERIFY_MODEL_HELP: &str = "\
 Example:
   hydra-registry model verify 12 --key ml.pub
 
-Exit status: 0 signed as the rules ask, 2 error.";
+Exit status: 0 signed as the rules ask; 2, 4 and 5 are errors.";

@@ -2,27 +2,28 @@
 
 pub(crate) mod report;
 
-use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use crate::policy::args::WhatIfArgs;
 use crate::policy::backtest::settings_for;
-use crate::policy::{decide, load_quoting_panics, with_progress};
+use crate::policy::decide::{Policies, read};
+use crate::policy::{load_panel_of, load_quoting_panics, policy_options, with_progress};
 use crate::{ExitStatus, Printer, Settings};
 use hydra_base::blocking;
-use hydra_base::error::ErrorKind;
 use hydra_lifecycle::ledger::no_entry;
-use hydra_lifecycle::recording::deciding_policy;
-use hydra_policy::{Input, Policy};
+use hydra_lifecycle::panel::{Counted, Panel};
+use hydra_lifecycle::recording::deciding_panel;
+use hydra_policy::Input;
 use hydra_policy_kit::{Effort, what_if};
-use hydra_registry::{ModelRegistry, PanelOptions, PanelPolicy, PolicySource, Target};
+use hydra_registry::{ModelRegistry, Target};
 use report::WhatIfReport;
 
-/// A question, and the policy that is asked.
+/// A question, and the policies that are asked.
 struct Question {
     /// Where the evidence comes from, for people.
     source: String,
     input: Input,
-    policy: Policy,
+    panel: Panel,
 }
 
 /// Searches for changes. That the verdict is a no or a not-yet is not a failure: exit status 0.
@@ -31,45 +32,43 @@ pub async fn run(
     settings: &Settings,
     printer: &mut Printer,
 ) -> anyhow::Result<ExitStatus> {
-    let Question { source, input, policy } = match (&args.case, args.entry) {
+    let Question { source, input, panel } = match (&args.case, args.entry) {
         (Some(path), _) => {
-            let case = decide::read(path, settings)?;
-            let policy = load_quoting_panics(args.file.as_deref(), settings, printer).await?;
-            Question { source: format!("the case {}", path.display()), input: case.resolve(&policy)?, policy }
+            let case = read(path, settings)?;
+            let panel = Policies::load(args.file.as_deref(), settings, printer).await?.panel(&case);
+            Question { source: format!("the case {}", path.display()), input: case.input, panel }
         }
         (None, Some(number)) => recorded(number, args, settings, printer).await?,
         (None, None) => request(args, settings, printer).await?,
     };
-    let effort = Effort { decisions: args.decisions, time: args.time, ..Effort::default() };
+    panel.check_settings()?;
+    let counted = Arc::new(Counted::of(&panel));
+    let input = counted.evidence(input)?;
+    // A question takes a decision of each policy.
+    let each = u32::try_from(counted.count()).unwrap_or(u32::MAX).max(1);
+    let effort = Effort { decisions: (args.decisions / each).max(1), time: args.time, ..Effort::default() };
     let bar = printer.progress(None, false, "asking the policy");
     let asked = {
-        let (input, policy, bar) = (input.clone(), policy.clone(), bar.clone());
+        let (input, bar) = (input.clone(), bar.clone());
         blocking(move || {
-            let settings = &policy.descriptor().settings;
-            let decide = |input: &Input| policy.decide(input).map(|decision| decision.verdict);
-            what_if(&input, settings, effort, &decide, &|| bar.inc(1))
+            let decide = |input: &Input| counted.decide(input);
+            what_if(&input, &counted.declared(), effort, &decide, &|| bar.inc(u64::from(each)))
         })
     };
     let found = asked.await;
     bar.finish_and_clear();
-    printer.report(&WhatIfReport::new(&source, &input, &policy, &found?), WhatIfReport::text)?;
+    printer.report(&WhatIfReport::new(&source, &input, &panel, each, &found?), WhatIfReport::text)?;
     Ok(ExitStatus::Done)
 }
 
-/// A request that has not been made.
+/// A request that has not been made. Nothing is recorded: other policies than the active ones may be asked.
 async fn request(args: &WhatIfArgs, settings: &Settings, printer: &Printer) -> anyhow::Result<Question> {
     let own = settings.acting_as(&args.actor).with_quoted_panics();
-    let (policy, given) = match &args.file {
-        Some(file) => (load_quoting_panics(Some(file), settings, printer).await?, BTreeMap::new()),
-        None => {
-            let registry = ModelRegistry::connect(own.clone()).await?;
-            let panel = with_progress(&own, printer, Box::pin(registry.policies_to_compare())).await?;
-            let member = panel.only()?;
-            (member.policy.clone(), member.settings.clone())
-        }
+    let registry = ModelRegistry::connect(own.clone()).await?;
+    let panel = match &args.file {
+        Some(file) => load_panel_of(policy_options(Some(file), settings), printer).await?,
+        None => with_progress(&own, printer, Box::pin(registry.policies_to_compare())).await?,
     };
-    let asked = PanelPolicy::new(PolicySource::Loaded(policy.clone())).with_settings(given);
-    let registry = ModelRegistry::connect(own.with_panel(PanelOptions::led_by(asked))).await?;
     let mut request = match (args.rollback, args.version) {
         (true, version) => registry.rollback(version.map_or(Target::PolicyChoice, Target::Version)),
         (false, version) => registry.promote(version.map_or(Target::Candidate, Target::Version)),
@@ -77,18 +76,11 @@ async fn request(args: &WhatIfArgs, settings: &Settings, printer: &Printer) -> a
     if let Some(reason) = &args.reason {
         request = request.reason(reason);
     }
-    let source = format!("the registered model {}", registry.model());
-    let input = match request.clone().question().await {
-        // Nothing is recorded: another policy than the active one may be asked.
-        Err(error) if error.kind() == ErrorKind::InactivePolicy => {
-            request.override_policy().question().await?
-        }
-        input => input?,
-    };
-    Ok(Question { source, input, policy })
+    let input = request.question_to(&panel).await?;
+    Ok(Question { source: format!("the registered model {}", registry.model()), input, panel })
 }
 
-/// A recorded decision, by the policy that made it or by the named one.
+/// A recorded decision, by the policies that made it or by the named one.
 async fn recorded(
     number: u64,
     args: &WhatIfArgs,
@@ -99,26 +91,17 @@ async fn recorded(
     let Some(ledger) = registry.existing_ledger().await? else {
         return Err(no_entry(registry.model(), number).into());
     };
-    let (record, mut input) = ledger.decision(number).await?;
-    let policy = if args.file.is_some() {
-        load_quoting_panics(args.file.as_deref(), settings, printer).await?
+    let (record, input) = ledger.decision(number).await?;
+    let panel = if args.file.is_some() {
+        let policy = load_quoting_panics(args.file.as_deref(), settings, printer).await?;
+        let given = settings_for(&policy, settings, printer);
+        Panel::alone(policy, given)
     } else {
         let engine = settings.options.clone().with_quoted_panics().policy_engine()?;
         let bar = printer.spinner("loading the policy that decided");
-        let policy = deciding_policy(&ledger, &record, engine).await;
+        let panel = deciding_panel(&ledger, &record, &input, engine).await;
         bar.finish_and_clear();
-        policy?
+        panel?.with_settings(&settings.set)
     };
-    let descriptor = policy.descriptor();
-    let context = input.context_mut();
-    let mut given = match &args.file {
-        None => descriptor.as_written(&context.settings),
-        Some(_) => settings_for(&policy, settings, printer),
-    };
-    given.extend(settings.set.clone());
-    context.settings = descriptor.resolve(&given)?;
-    let decided_together = record.entry.decided.as_ref().is_some_and(|decided| !decided.panel.is_empty());
-    let of_leader = if decided_together && args.file.is_none() { ", the leader's answer alone" } else { "" };
-    let source = format!("entry {number} of the ledger of {}{of_leader}", registry.model());
-    Ok(Question { source, input, policy })
+    Ok(Question { source: format!("entry {number} of the ledger of {}", registry.model()), input, panel })
 }

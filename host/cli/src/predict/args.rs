@@ -7,10 +7,12 @@ use clap::{Args, ValueEnum};
 
 use super::rows::RowsArgs;
 use crate::delimiter::delimiter;
+use crate::remote::row_files;
 use crate::selector::ModelArgs;
 use hydra_base::{Error, ErrorKind, Result};
 use hydra_lightgbm::arrow::OutputType;
-use hydra_tables::{FileFormat, is_dash};
+use hydra_mlflow::environment::Environment;
+use hydra_tables::{FileFormat, RowFiles, is_dash};
 
 /// Arguments of `predict`.
 ///
@@ -19,7 +21,7 @@ use hydra_tables::{FileFormat, is_dash};
 /// of predictions name the version and the meaning of the values (`probability`, `label`, `value`, `scores`,
 /// `leaf`, `contribution`): in their metadata in Parquet and Arrow, on stderr with CSV and JSON lines.
 #[derive(Debug, Clone, Args)]
-#[command(after_help = AFTER_HELP, override_usage = "hydra-registry predict [OPTIONS] <INPUT>")]
+#[command(after_help = AFTER_HELP, override_usage = "hydra-registry predict [OPTIONS] <INPUT>...")]
 pub struct PredictArgs {
     /// The rows to score, and the columns to keep.
     #[command(flatten)]
@@ -29,9 +31,15 @@ pub struct PredictArgs {
     #[command(flatten)]
     pub model: ModelArgs,
 
-    /// The output file, which appears only when it is complete [default: stdout]
+    /// The output file, or its address in an object store (s3://, gs://, abfss://), which appears only when it is complete [default:
+    /// stdout]
     #[arg(long, value_name = "FILE")]
     pub out: Option<PathBuf>,
+
+    /// Also write what was read to this file, as JSON: rows, missing values and unknown categories of each column, ignored columns,
+    /// the version and the speed
+    #[arg(long, value_name = "FILE")]
+    pub report: Option<PathBuf>,
 
     /// The format of the input [default: from the file extension; CSV for stdin]
     #[arg(long = "in-format", visible_alias = "format", value_enum, value_name = "FORMAT")]
@@ -78,6 +86,8 @@ const AFTER_HELP: &str = "\
 Columns are matched by name, in any order; other columns are ignored.
 Empty cells, NA, NaN and null are missing values. Memory use does not grow with the input.
 Input that is compressed with gzip, zstd or bzip2 is decompressed.
+Several inputs are read one after the other, the files of directories and patterns in the order of their names; those that start with
+`.` or `_` do not count. The value in the name of a directory (region=north/part-0.parquet) is a column of its files.
 Columns of predictions name the model, its version and the meaning of their values (probability, label, value,
 scores, leaf) in their metadata in Parquet and Arrow; with CSV and JSON lines, a line on stderr does.
 `--out -` writes to stdout; Arrow data is a stream on stdout and a file otherwise.
@@ -86,7 +96,9 @@ Examples:
   hydra-registry predict clients.csv --keep client_id --output-type proba --out scores.parquet
   hydra-registry predict --keep client_id,region clients.csv
   hydra-registry predict clients.csv --alias candidate --output-type contrib --top 3 --out reasons.csv
-  hydra-registry predict clients.jsonl.gz > predictions.jsonl";
+  hydra-registry predict clients.jsonl.gz > predictions.jsonl
+  hydra-registry predict 'daily/2026-11-*.parquet' --out november.parquet
+  hydra-registry predict s3://bucket/clients/ --out s3://bucket/scores.parquet";
 
 /// The formats of files of rows, as arguments.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -159,13 +171,16 @@ impl PredictArgs {
         })
     }
 
-    /// The format of the input.
-    pub fn input_format(&self) -> Result<FileFormat> {
-        FileFormat::of_input(&self.rows.input, self.in_format.map(FileFormat::from))
+    /// The files of rows.
+    ///
+    /// Fails like [`row_files`].
+    pub fn files(&self, environment: &Environment) -> Result<RowFiles> {
+        let files = row_files(&self.rows.inputs, self.in_format.map(FileFormat::from), environment)?;
+        Ok(files.delimited_by(self.delimiter))
     }
 
-    /// The format of the output.
-    pub fn output_format(&self) -> Result<FileFormat> {
+    /// The format of the output; by default that of the `input`.
+    pub fn output_format(&self, input: FileFormat) -> Result<FileFormat> {
         match (
             self.out_format.map(FileFormat::from).or_else(|| FileFormat::of(self.out_file()?)),
             self.out_file(),
@@ -178,7 +193,7 @@ impl PredictArgs {
             )
             .with_context("file", path.display())
             .with_hint("set --out-format to csv, parquet, arrow or jsonl")),
-            _ => self.input_format(),
+            _ => Ok(input),
         }
     }
 

@@ -2,21 +2,27 @@
 
 mod args;
 mod rows;
+mod summary;
 
 use std::fmt;
 use std::path::{Path, PathBuf};
+use std::time::Instant;
 
 use crate::delimiter::delimiter_note;
+use crate::remote::{Uploading, uri_of};
 use crate::{Extras, Printer};
 use hydra_base::names::{ModelName, Version};
 use hydra_base::text::listed;
 use hydra_base::{Error, ErrorKind};
 use hydra_lightgbm::loaded::Model;
-use hydra_tables::{FileFormat, Output, Scoring, Source};
+use hydra_mlflow::environment::Environment;
+use hydra_mlflow::uri::redact;
+use hydra_tables::{FileFormat, NewFile, Output, RowFiles, Scoring, is_dash};
 
 use args::EngineArg;
 
 pub use args::{FormatArg, PredictArgs};
+pub use summary::PredictionReport;
 
 /// Where a model comes from.
 #[derive(Debug)]
@@ -44,10 +50,13 @@ pub fn run(
     model: Model,
     origin: &Origin,
     args: &PredictArgs,
+    files: RowFiles,
+    environment: &Environment,
     extras: &Extras,
     printer: &mut Printer,
 ) -> anyhow::Result<u64> {
-    let (in_format, out_format, output) = (args.input_format()?, args.output_format()?, args.output()?);
+    let (out_format, output) = (args.output_format(files.format())?, args.output()?);
+    refuse_overwriting(args, &files)?;
     let mut model = model.with_threads(args.threads);
     if !args.categories.is_empty() {
         model = model.with_categories(&args.categories)?;
@@ -77,9 +86,9 @@ pub fn run(
         scoring = scoring.batch_rows(rows as usize);
     }
 
-    refuse_overwriting(args)?;
-    let source = Source::open(&args.rows.input)?.delimited_by(args.delimiter);
-    let run = scoring.open(source, in_format)?;
+    let report = args.report.as_deref().map(NewFile::create).transpose()?;
+    let began = Instant::now();
+    let run = scoring.open_files(files)?;
     if let Some(delimiter) = run.delimiter() {
         printer.note(delimiter_note(delimiter));
     }
@@ -91,27 +100,52 @@ pub fn run(
         printer.note(format!("predictions of {origin}, output: {meaning}"));
     }
     let progress = printer.progress(run.length(), run.is_in_bytes(), "predicting");
-    let destination = match args.out_file() {
-        Some(path) => Output::to_file(path, out_format)?,
-        None => Output::to_stdout(printer.data(), out_format)?,
+    let destination = match (args.out_file(), args.out_file().and_then(uri_of)) {
+        (_, Some(uri)) => {
+            Output::to_upload(&redact(uri), Box::new(Uploading::new(uri, environment)?), out_format)
+        }
+        (Some(path), None) => Output::to_file(path, out_format)?,
+        (None, None) => Output::to_stdout(printer.data(), out_format)?,
     };
-    let rows = run.write_to(destination, |position| progress.set_position(position))?;
+    let summary = run.summarised_to(destination, |position| progress.set_position(position))?;
     progress.finish_and_clear();
+    let rows = summary.rows;
+    let named = |paths: &[PathBuf]| paths.iter().map(|path| redact(&path.display().to_string())).collect();
+    let places =
+        [named(&args.rows.inputs), args.out_file().map(|out| named(&[out.to_owned()])).unwrap_or_default()];
+    let summary = PredictionReport::new(origin, meaning, places, summary, began.elapsed());
+    if let Some(report) = report {
+        report.write(&serde_json::to_vec_pretty(&summary)?)?;
+    }
+    summary.lines().into_iter().for_each(|line| printer.note(line));
     Ok(rows)
 }
 
-/// Refuses an output that would take the place of the input, also under another name.
-fn refuse_overwriting(args: &PredictArgs) -> hydra_base::Result<()> {
-    let Some(out) = args.out_file() else { return Ok(()) };
-    if !is_same_file(out, &args.rows.input) {
-        return Ok(());
+/// Refuses an output and a report that would take the place of the input, or of each other, also under another name.
+fn refuse_overwriting(args: &PredictArgs, files: &RowFiles) -> hydra_base::Result<()> {
+    let refuse = |what: &str, file: &Path, flag: &str| {
+        Err(Error::new(ErrorKind::InvalidArgument, what)
+            .with_context("file", file.display())
+            .with_hint(format!("name another file with {flag}")))
+    };
+    let is_input = |file: &Path| files.places().any(|input| is_same_file(file, input));
+    if let Some(out) = args.out_file().filter(|out| is_input(out)) {
+        return refuse("the output is the input", out, "--out");
     }
-    Err(Error::new(ErrorKind::InvalidArgument, "the output is the input")
-        .with_context("file", out.display())
-        .with_hint("name another file with --out"))
+    match args.report.as_deref() {
+        Some(report) if is_dash(report) => refuse("the report is not a file", report, "--report"),
+        Some(report) if is_input(report) => refuse("the report is the input", report, "--report"),
+        Some(report) if args.out_file() == Some(report) => {
+            refuse("the report is the output", report, "--report")
+        }
+        _ => Ok(()),
+    }
 }
 
 fn is_same_file(one: &Path, other: &Path) -> bool {
+    if uri_of(one).is_some() {
+        return one == other;
+    }
     if let (Ok(one), Ok(other)) = (one.canonicalize(), other.canonicalize())
         && one == other
     {

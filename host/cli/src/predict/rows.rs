@@ -10,8 +10,8 @@ use hydra_base::text::{QUOTED_CHARS, excerpt};
 /// The rows to score, and the columns to repeat before the predictions.
 #[derive(Debug, Clone)]
 pub struct RowsArgs {
-    /// The file; `-` is stdin.
-    pub input: PathBuf,
+    /// The files, directories, patterns and addresses; `-` is stdin.
+    pub inputs: Vec<PathBuf>,
     /// The names of the columns to keep, in the order given.
     pub keep: Vec<String>,
 }
@@ -21,9 +21,13 @@ impl Args for RowsArgs {
         let input = Arg::new("input")
             .value_name("INPUT")
             .value_parser(value_parser!(PathBuf))
+            .num_args(1..)
             // Without one, the input may be the last value of `--keep`.
             .required_unless_present("keep")
-            .help("The rows to score: CSV with a header, Parquet, Arrow IPC or JSON lines; `-` reads stdin");
+            .help(
+                "The rows to score: CSV with a header, Parquet, Arrow IPC or JSON lines; directories of such files, patterns \
+                 with `*`, addresses (s3://, gs://, abfss://, https://); `-` reads stdin",
+            );
         let keep = Arg::new("keep")
             .long("keep")
             .value_name("COLUMN")
@@ -47,12 +51,12 @@ impl FromArgMatches for RowsArgs {
             .get_occurrences::<String>("keep")
             .map(|groups| groups.map(|values| values.map(String::as_str).collect()).collect())
             .unwrap_or_default();
-        let input = match matches.get_one::<PathBuf>("input") {
-            Some(input) => input.clone(),
-            None => swallowed_input(&mut groups)?,
+        let inputs = match matches.get_many::<PathBuf>("input") {
+            Some(inputs) => inputs.cloned().collect(),
+            None => vec![swallowed_input(&mut groups)?],
         };
         let keep = groups.into_iter().flatten().map(names).collect::<Result<Vec<_>, _>>()?.concat();
-        Ok(Self { input, keep })
+        Ok(Self { inputs, keep })
     }
 
     fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
@@ -104,7 +108,8 @@ mod tests {
     fn typed(words: &str) -> Result<(String, String), ErrorKind> {
         let words = ["predict"].into_iter().chain(words.split_whitespace());
         let rows = Typed::try_parse_from(words).map_err(|error| error.kind())?.rows;
-        Ok((rows.input.display().to_string(), rows.keep.join("|")))
+        let inputs: Vec<_> = rows.inputs.iter().map(|input| input.display().to_string()).collect();
+        Ok((inputs.join("|"), rows.keep.join("|")))
     }
 
     #[test]
@@ -112,6 +117,8 @@ mod tests {
         for (words, input, keep) in [
             ("rows.csv", "rows.csv", ""),
             ("rows.csv --keep id", "rows.csv", "id"),
+            ("a.csv b.csv --keep id", "a.csv|b.csv", "id"),
+            ("a.csv --keep id --out x b.csv", "a.csv|b.csv", "id"),
             ("rows.csv --keep id name", "rows.csv", "id|name"),
             ("rows.csv --keep id --keep name", "rows.csv", "id|name"),
             ("rows.csv --keep id,name region", "rows.csv", "id|name|region"),

@@ -8,12 +8,16 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use super::{schema, time};
+use hydra_base::error::Error;
 use hydra_base::names::ModelName;
 use hydra_base::text::printable;
+use hydra_base::time::now;
 use hydra_base::{PolicyIdentity, Sha256};
 use hydra_lifecycle::ledger::standing::PanelApproval;
 use hydra_policy::{Budget, PanelRole};
-use hydra_registry::{ActivePolicy, DocumentedPolicy, PolicyStated};
+use hydra_registry::trust::PublicKey;
+use hydra_registry::trust::rules::{KeyConfig, TrustConfig};
+use hydra_registry::{ActivePolicy, DocumentedPolicy, PolicyStated, PolicyVerb};
 
 /// `policy activate`, `policy deactivate` and `policy approve`.
 #[derive(Debug, Serialize, JsonSchema)]
@@ -30,7 +34,7 @@ pub struct PolicyStatementReport {
     /// The SHA-256 of the document of the policy that was active before.
     #[schemars(with = "Option<String>")]
     pub former: Option<Sha256>,
-    /// `done`, or `unchanged` if it held already.
+    /// `done`, `unchanged` if it held already, or `refused` if one of several models refuses it.
     pub outcome: &'static str,
     /// What it means.
     pub explanation: String,
@@ -40,8 +44,8 @@ pub struct PolicyStatementReport {
     pub approved_by: Vec<String>,
     /// When an approval ends; none if only its use ends it.
     pub expires: Option<String>,
-    /// Who said it.
-    pub actor: String,
+    /// Who said it; none of what was refused.
+    pub actor: Option<String>,
     /// Why.
     pub reason: Option<String>,
     /// When.
@@ -65,7 +69,7 @@ impl From<&PolicyStated> for PolicyStatementReport {
             activation_approvals: stated.asks_for,
             approved_by: stated.approved_by.clone(),
             expires: stated.expires.map(time),
-            actor: stated.actor.clone(),
+            actor: Some(stated.actor.clone()),
             reason: stated.reason.clone(),
             at: time(stated.at),
             dry_run: stated.dry_run,
@@ -75,6 +79,35 @@ impl From<&PolicyStated> for PolicyStatementReport {
 }
 
 impl PolicyStatementReport {
+    /// A statement about several models that this one refuses: nothing is recorded.
+    #[must_use]
+    pub fn refused(
+        model: &ModelName,
+        verb: PolicyVerb,
+        policy: Option<Sha256>,
+        dry_run: bool,
+        error: &Error,
+    ) -> Self {
+        let hint = error.hint().map_or_else(String::new, |hint| format!("; {hint}"));
+        Self {
+            schema: "hydra-registry/policy-statement/1",
+            model: model.to_string(),
+            operation: verb.to_string(),
+            policy,
+            former: None,
+            outcome: "refused",
+            explanation: format!("{error}{hint}"),
+            activation_approvals: 0,
+            approved_by: Vec::new(),
+            expires: None,
+            actor: None,
+            reason: None,
+            at: time(now()),
+            dry_run,
+            sequence: None,
+        }
+    }
+
     /// For people: what holds now, and what to do next.
     #[must_use]
     pub fn text(&self) -> String {
@@ -82,6 +115,7 @@ impl PolicyStatementReport {
         let what = match (self.outcome, self.dry_run) {
             ("done", true) => " would be done (dry run: nothing changed)",
             ("done", false) => ": done",
+            ("refused", _) => ": refused",
             _ => ": nothing to do",
         };
         // Writing to a string cannot fail.
@@ -104,6 +138,7 @@ impl PolicyStatementReport {
             let _ = writeln!(text, "  ledger  entry {sequence}");
         }
         let next = match (self.operation.as_str(), self.dry_run) {
+            _ if self.outcome == "refused" => return text.trim_end().to_owned(),
             (_, true) => "next: the same command without --dry-run",
             ("activate", _) => {
                 "next: hydra-registry promote decides by it, on every host that names no other policy"
@@ -225,8 +260,8 @@ impl ActivePolicyReport {
                 let _ = writeln!(text, "          {}", printable(&format!("{key} = {value}")));
             }
         }
-        if self.trust.is_some() {
-            let _ = writeln!(text, "  with rules about signatures");
+        for rule in self.trust.iter().flat_map(rules) {
+            let _ = writeln!(text, "  signed  {}", printable(&rule));
         }
         if self.activation_approvals > 0 {
             let _ =
@@ -240,6 +275,24 @@ impl ActivePolicyReport {
         text.truncate(text.trim_end().len());
         text
     }
+}
+
+/// Who must have signed, in words.
+fn rules(trust: &Map<String, Value>) -> Vec<String> {
+    let Ok(config) = serde_json::from_value::<TrustConfig>(Value::Object(trust.clone())) else {
+        return vec!["by rules that this release cannot read".to_owned()];
+    };
+    let names = |keys: &[KeyConfig]| {
+        let name = |key: &KeyConfig| {
+            let id = || PublicKey::from_pem(&key.pub_key).map(|key| key.id().to_string());
+            let name = key.name.clone().unwrap_or_else(|| id().unwrap_or_else(|_| "?".to_owned()));
+            key.expires.as_ref().map_or(name.clone(), |end| format!("{name} (until {end})"))
+        };
+        keys.iter().map(name).collect::<Vec<_>>().join(", ")
+    };
+    let all = Some(&config.all_of).filter(|keys| !keys.is_empty()).map(|keys| format!("by {}", names(keys)));
+    let any = config.any_of.map(|any| format!("by {} of {}", any.minimum, names(&any.signatures)));
+    all.into_iter().chain(any).collect()
 }
 
 impl From<&DocumentedPolicy> for ActiveMemberReport {

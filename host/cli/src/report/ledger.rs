@@ -16,7 +16,7 @@ use hydra_base::text::printable;
 use hydra_base::{PolicyIdentity, Sha256, Timestamp};
 use hydra_lifecycle::ledger::chain::Record;
 use hydra_lifecycle::ledger::decision::DecisionDocument;
-use hydra_lifecycle::ledger::entry::{Decided, Entry, EntryKind, EvaluationNote};
+use hydra_lifecycle::ledger::entry::{Activation, Decided, Entry, EntryKind, EvaluationNote};
 use hydra_lifecycle::ledger::history::Fate;
 use hydra_policy::VerdictKind;
 
@@ -54,6 +54,8 @@ pub struct EntryReport {
     pub model_sha256: Option<String>,
     /// The rules of the host that the request set aside.
     pub overrides: Vec<String>,
+    /// What changes for the users of the predictions: `output`, `classes`, `columns`. `history show` says how.
+    pub model_change_kinds: Vec<String>,
     /// Why.
     pub explanation: String,
     /// What a person should conclude, if it is not plain.
@@ -74,6 +76,10 @@ pub struct EntryReport {
     pub policy_document: Option<Sha256>,
     /// How many approvals that policy asks for before it changes; none in other entries.
     pub activation_approvals: Option<u32>,
+    /// The ids of the keys that signed the policies of a decision or an activation, by the trust rules; at most 4.
+    pub signers: Vec<String>,
+    /// The SHA-256 of the manifests of the artifacts in registries that these policies came from; at most 4.
+    pub manifests: Vec<String>,
     /// The answers of all policies, if several decided together.
     pub panel: Vec<AnswerReport>,
     /// Why the archived answers cannot be shown in full.
@@ -106,6 +112,10 @@ impl EntryReport {
         let (panel, panel_flaw) = panel_of(decided, answers);
         let (activation, expires) =
             (entry.activation.as_ref(), entry.subject.as_ref().and_then(|subject| subject.expires));
+        let either = |of_decision: fn(&Decided) -> &Vec<String>,
+                      of_activation: fn(&Activation) -> &Vec<String>| {
+            decided.map(of_decision).or(activation.map(of_activation)).cloned().unwrap_or_default()
+        };
         Self {
             schema: "hydra-registry/entry/1",
             model: model.to_string(),
@@ -123,6 +133,9 @@ impl EntryReport {
                 .and_then(|decided| decided.model_sha256.clone())
                 .or_else(|| entry.subject.as_ref()?.model_sha256.clone()),
             overrides: entry.overrides.iter().map(ToString::to_string).collect(),
+            model_change_kinds: decided
+                .map(|decided| decided.changes.iter().map(ToString::to_string).collect())
+                .unwrap_or_default(),
             conclusion: conclusion(entry),
             explanation: entry.explanation.clone(),
             actor: entry.actor.clone(),
@@ -134,6 +147,8 @@ impl EntryReport {
                 .map(|activation| activation.panel_sha256)
                 .filter(|sha256| *sha256 != Sha256::NONE),
             activation_approvals: activation.map(|activation| activation.approvals),
+            signers: either(|decided| &decided.signers, |activation| &activation.signers),
+            manifests: either(|decided| &decided.manifests, |activation| &activation.manifests),
             panel,
             panel_flaw,
             fuel: decided.map(|decided| decided.usage.fuel),
@@ -173,6 +188,9 @@ impl EntryReport {
         for rule in &self.overrides {
             let _ = writeln!(text, "       set aside: {rule}");
         }
+        if !self.model_change_kinds.is_empty() {
+            let _ = writeln!(text, "       changes for users: {}", self.model_change_kinds.join(", "));
+        }
         if self.own {
             let _ = writeln!(text, "       the approver also logged the version");
         }
@@ -193,6 +211,12 @@ impl EntryReport {
         }
         if let Some(policy) = &self.policy {
             let _ = writeln!(text, "       policy {}", printable(&policy.to_string()));
+        }
+        for manifest in &self.manifests {
+            let _ = writeln!(text, "       from the artifact sha256:{}", printable(manifest));
+        }
+        for signer in &self.signers {
+            let _ = writeln!(text, "       signed by key {}", printable(signer));
         }
         for answer in &self.panel {
             let _ = writeln!(text, "       {}", answer.text());

@@ -193,6 +193,7 @@ mod tests {
     use crate::policy::sharing::{PullReport, PushReport};
     use crate::policy::signing::{SignReport, VerifyReport as SignaturesReport};
     use crate::policy::what_if::report::WhatIfReport;
+    use crate::predict::PredictionReport;
     use crate::report::*;
 
     fn schema<T: JsonSchema>() -> Value {
@@ -281,6 +282,7 @@ mod tests {
             ("policy-test", schema::<TestReport>()),
             ("policy-verify", schema::<SignaturesReport>()),
             ("policy-what-if", schema::<WhatIfReport>()),
+            ("prediction", schema::<PredictionReport>()),
             ("statement", schema::<StatementReport>()),
             ("status", schema::<StatusReport>()),
             ("transition", schema::<TransitionReport>()),

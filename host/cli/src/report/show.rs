@@ -9,6 +9,7 @@ use super::audit::ExportReport;
 use super::evidence::evidence_text;
 use super::ledger::EntryReport;
 use super::panel::AnswerReport;
+use super::schema;
 use crate::printer::View;
 use hydra_base::Result;
 use hydra_base::names::ModelName;
@@ -16,7 +17,8 @@ use hydra_base::text::printable;
 use hydra_lifecycle::ledger::chain::Record;
 use hydra_lifecycle::ledger::decision::DecisionDocument;
 use hydra_lifecycle::ledger::history::{Fate, Step};
-use hydra_policy::Input;
+use hydra_lifecycle::model_facts::ModelChange;
+use hydra_policy::{Input, ModelVersion};
 
 /// `history show`: the fields of a line of `history export`, with what the archive has of the decision. Its `schema` is
 /// `hydra-registry/entry-details/1`.
@@ -30,6 +32,9 @@ pub struct EntryDetailsReport {
     pub evidence: Option<Input>,
     /// The answers of all policies, if several decided together.
     pub answers: Vec<AnswerReport>,
+    /// What changes for the users of the predictions, by the models in the evidence.
+    #[schemars(with = "Vec<schema::ChangeOfModel>")]
+    pub model_changes: Vec<ModelChange>,
     /// Why the evidence or the answers cannot be shown.
     pub flaw_of_archive: Option<String>,
     #[serde(skip)]
@@ -56,11 +61,13 @@ impl EntryDetailsReport {
             Ok(input) => (input, None),
             Err(error) => (None, Some(error.to_string())),
         };
+        let changes = record.zip(evidence.as_ref()).map(|(record, input)| model_changes(record, input));
         let lost = "       it lost a race: another entry was first, and this one never counted\n";
         let lost = if matches!(step, Step::Void(_)) { lost } else { "" };
         Self {
             export: ExportReport { schema: "hydra-registry/entry-details/1", ..ExportReport::new(step) },
             evidence,
+            model_changes: changes.unwrap_or_default(),
             answers: entry.iter().flat_map(|entry| entry.panel.clone()).collect(),
             flaw_of_archive: flaw.or_else(|| entry.as_ref()?.panel_flaw.clone()),
             entry,
@@ -76,6 +83,9 @@ impl EntryDetailsReport {
             return format!("{:>5}  {}: {flaw}\n", self.export.number, self.export.state);
         };
         let mut text = entry.text(view) + &self.details;
+        for change in &self.model_changes {
+            let _ = writeln!(text, "       {}", printable(&change.to_string()));
+        }
         if let Some(evidence) = &self.evidence {
             text += &evidence_text(evidence, view);
         }
@@ -83,6 +93,22 @@ impl EntryDetailsReport {
             let _ = writeln!(text, "       cannot show the evidence: {}", printable(flaw));
         }
         text
+    }
+}
+
+/// How the model that became champion, or else the target, differs from that of the champion before.
+fn model_changes(record: &Record, input: &Input) -> Vec<ModelChange> {
+    let context = input.context();
+    let crowned = record.entry.crowned();
+    let mut versions = [input.target(), context.archived.as_ref()].into_iter().flatten();
+    let new = match crowned {
+        Some(crowned) => versions.find(|version| version.version == crowned),
+        None => input.target(),
+    };
+    let facts = |version: Option<&ModelVersion>| version?.model.facts().cloned();
+    match (facts(context.champion.as_ref()), facts(new)) {
+        (Some(champion), Some(new)) => ModelChange::between(&champion, &new),
+        _ => Vec::new(),
     }
 }
 

@@ -80,6 +80,7 @@ fn entries_forge_no_lines() {
         own: false,
         model_sha256: Some(policy.clone()),
         overrides: Vec::new(),
+        model_change_kinds: Vec::new(),
         explanation,
         conclusion: None,
         reason: Some(actor.clone()),
@@ -89,6 +90,8 @@ fn entries_forge_no_lines() {
         policy: Some(PolicyIdentity { version: policy.clone(), name: policy, sha256: Sha256::of(b"") }),
         policy_document: None,
         activation_approvals: None,
+        signers: Vec::new(),
+        manifests: Vec::new(),
         panel: Vec::new(),
         panel_flaw: None,
         fuel: None,
@@ -260,7 +263,7 @@ fn active_policies_forge_no_lines() {
         activation_approvals: 1,
         approved_by: vec![hostile()],
         expires: Some(time(0)),
-        actor: "ann".into(),
+        actor: Some("ann".into()),
         reason: None,
         at: time(0),
         dry_run: false,
@@ -284,7 +287,9 @@ fn active_policies_forge_no_lines() {
             settings: [(hostile(), hostile())].into(),
             budget: hydra_policy::Budget::default(),
         }],
-        trust: None,
+        trust: serde_json::json!({"all-of": [{"pub-key": "k", "name": hostile(), "expires": hostile()}]})
+            .as_object()
+            .cloned(),
         approvals: vec![PolicyApprovalReport {
             policy: None,
             actor: hostile(),

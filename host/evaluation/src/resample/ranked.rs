@@ -3,6 +3,7 @@
 use super::Plan;
 use super::random::LANES;
 use super::sums::BLOCK;
+use crate::accumulate::{Accumulator, Compensated};
 use crate::dataset::{Dataset, Partitions};
 use crate::scores::Output;
 
@@ -69,30 +70,30 @@ impl Sweeps {
 
 /// The metrics of the data in each segment.
 fn ranked(ranking: &Ranking<'_>) -> Vec<Ranked> {
-    let states = sweep::<1>(ranking, 1, |_, _, drawn| drawn.fill([1.0]));
+    let states = sweep::<Compensated, 1>(ranking, 1, |_, _, drawn| drawn.fill([1.0]));
     states.into_iter().flatten().map(|state| state.finish()[0]).collect()
 }
 
 /// The metrics of resamples, [`LANES`] at a time, in each segment. Those that a resample does not define are NaN.
 fn resampled(ranking: &Ranking<'_>, plan: &Plan<'_>) -> Vec<Vec<[Ranked; LANES]>> {
     let passes = plan.run(|range| {
-        sweep::<LANES>(ranking, range.len(), |pass, units, drawn| {
+        sweep::<f64, LANES>(ranking, range.len(), |pass, units, drawn| {
             plan.counts.fill(units, range.start + pass as u32, drawn);
         })
     });
-    let finish = |states: Vec<State<LANES>>| states.into_iter().map(|state| state.finish()).collect();
+    let finish = |states: Vec<State<f64, LANES>>| states.into_iter().map(|state| state.finish()).collect();
     passes.into_iter().flatten().map(finish).collect()
 }
 
 /// Goes along the order once, for `passes` sets of counts, and returns the states of all segments for each of them.
-fn sweep<const N: usize>(
+fn sweep<A: Accumulator, const N: usize>(
     ranking: &Ranking<'_>,
     passes: usize,
     fill: impl Fn(usize, &[u32], &mut [[f64; N]]),
-) -> Vec<Vec<State<N>>> {
+) -> Vec<Vec<State<A, N>>> {
     let Ranking { dataset, partitions, output, order, positive, precision } = ranking;
     let classes = dataset.class_ids();
-    let mut states = vec![vec![State::<N>::new(); partitions.len()]; passes];
+    let mut states = vec![vec![State::<A, N>::new(); partitions.len()]; passes];
     let score = |place: usize| order.get(place).map_or(f64::NAN, |row| output.of(*row));
     let (mut tie, mut last, mut this) = (0, f64::NAN, score(0));
     let mut units = [0; BLOCK];
@@ -149,22 +150,22 @@ struct Item {
 
 /// What is known of a segment after some of its rows.
 #[derive(Debug, Clone, Copy)]
-struct State<const N: usize> {
+struct State<A, const N: usize> {
     /// The tie whose rows are not counted in the sums below; 0 if there is none.
     tie: u32,
-    tied_positive: [f64; N],
-    tied_negative: [f64; N],
-    positive: [f64; N],
-    negative: [f64; N],
+    tied_positive: [A; N],
+    tied_negative: [A; N],
+    positive: [A; N],
+    negative: [A; N],
     /// The weight of the pairs in order, half of those with equal scores.
-    area: [f64; N],
+    area: [A; N],
     /// The sum of precisions, each times the positive weight at its score.
-    precision: [f64; N],
+    precision: [A; N],
 }
 
-impl<const N: usize> State<N> {
+impl<A: Accumulator, const N: usize> State<A, N> {
     fn new() -> Self {
-        let zero = [0.0; N];
+        let zero = [A::default(); N];
         Self {
             tie: 0,
             tied_positive: zero,
@@ -193,47 +194,51 @@ impl<const N: usize> State<N> {
         } else {
             add(&mut self.negative, item.weight, drawn);
             for ((area, positive), drawn) in self.area.iter_mut().zip(&self.positive).zip(drawn) {
-                *area += item.weight * drawn * positive;
+                area.add(item.weight * drawn * positive.value());
             }
         }
     }
 
     /// Counts the rows of the last tie.
     fn end_tie<const PRECISION: bool>(&mut self) {
-        let (positive, negative) = (self.tied_positive, self.tied_negative);
+        let [positive, negative] = [self.tied_positive, self.tied_negative].map(|tied| tied.map(A::value));
         for lane in 0..N {
-            self.area[lane] += negative[lane] * (self.positive[lane] + 0.5 * positive[lane]);
+            self.area[lane].add(negative[lane] * (self.positive[lane].value() + 0.5 * positive[lane]));
         }
         add(&mut self.positive, 1.0, &positive);
         add(&mut self.negative, 1.0, &negative);
         if PRECISION {
             self.add_precision(&positive);
         }
-        self.tied_positive = [0.0; N];
-        self.tied_negative = [0.0; N];
+        self.tied_positive = [A::default(); N];
+        self.tied_negative = [A::default(); N];
         self.tie = 0;
     }
 
     /// Adds the precision of the rows so far for positive rows of these weights.
     fn add_precision(&mut self, weights: &[f64; N]) {
         for (lane, weight) in weights.iter().enumerate() {
+            let positive = self.positive[lane].value();
             // Without weight there is no positive weight either.
-            let above = (self.positive[lane] + self.negative[lane]).max(f64::MIN_POSITIVE);
-            self.precision[lane] += weight * (self.positive[lane] / above);
+            let above = (positive + self.negative[lane].value()).max(f64::MIN_POSITIVE);
+            self.precision[lane].add(weight * (positive / above));
         }
     }
 
     fn finish(&self) -> [Ranked; N] {
-        std::array::from_fn(|lane| Ranked {
-            // 0 / 0 is NaN.
-            auc: self.area[lane] / (self.positive[lane] * self.negative[lane]),
-            average_precision: self.precision[lane] / self.positive[lane],
+        std::array::from_fn(|lane| {
+            let positive = self.positive[lane].value();
+            Ranked {
+                // 0 / 0 is NaN.
+                auc: self.area[lane].value() / (positive * self.negative[lane].value()),
+                average_precision: self.precision[lane].value() / positive,
+            }
         })
     }
 }
 
-fn add<const N: usize>(sums: &mut [f64; N], value: f64, drawn: &[f64; N]) {
+fn add<A: Accumulator, const N: usize>(sums: &mut [A; N], value: f64, drawn: &[f64; N]) {
     for (sum, drawn) in sums.iter_mut().zip(drawn) {
-        *sum += value * drawn;
+        sum.add(value * drawn);
     }
 }

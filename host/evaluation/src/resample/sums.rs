@@ -2,8 +2,9 @@
 
 use super::random::{Counts, LANES};
 use super::{LaneRange, Plan};
+use crate::accumulate::{Accumulator as _, Compensated};
 
-/// How many items are summed before they are added to the total, which keeps rounding small.
+/// How many items are summed before they are added to the sum of a resample, which keeps rounding small.
 pub(crate) const BLOCK: usize = 128;
 
 /// What is summed: some columns of numbers, for each row or each group of rows.
@@ -81,13 +82,24 @@ impl Sums {
 }
 
 fn totals(source: &dyn Source) -> Vec<f64> {
-    let mut sums = vec![[0.0]; source.segments() * source.columns()];
-    let mut block = Block::new(source.columns());
+    let columns = source.columns();
+    let mut sums = vec![Compensated::default(); source.segments() * columns];
+    let mut block = Block::new(columns);
     for first in (0..source.items()).step_by(BLOCK) {
         source.fill(first, &mut block);
-        add(&block, &[[1.0]; BLOCK], &mut sums);
+        for members in &block.members {
+            for (column, values) in block.values.iter().enumerate() {
+                for (item, value) in values[..block.len].iter().enumerate() {
+                    let segment = match members {
+                        Members::All => 0,
+                        Members::Each(segments) => segments[item] as usize,
+                    };
+                    sums[segment * columns + column].add(*value);
+                }
+            }
+        }
     }
-    sums.into_iter().map(|[sum]| sum).collect()
+    sums.into_iter().map(Compensated::value).collect()
 }
 
 fn range_sums(source: &dyn Source, counts: Counts, range: LaneRange) -> Vec<Vec<[f64; LANES]>> {
@@ -105,14 +117,14 @@ fn range_sums(source: &dyn Source, counts: Counts, range: LaneRange) -> Vec<Vec<
 }
 
 /// Adds the block's numbers to the sums of their segments, each as often as it was drawn.
-fn add<const N: usize>(block: &Block, drawn: &[[f64; N]; BLOCK], sums: &mut [[f64; N]]) {
+fn add(block: &Block, drawn: &[[f64; LANES]; BLOCK], sums: &mut [[f64; LANES]]) {
     let columns = block.values.len();
     for members in &block.members {
         for (column, values) in block.values.iter().enumerate() {
             let items = values[..block.len].iter().zip(drawn);
             match members {
                 Members::All => {
-                    let mut partial = [0.0; N];
+                    let mut partial = [0.0; LANES];
                     items.for_each(|(value, drawn)| add_drawn(&mut partial, *value, drawn));
                     add_drawn(&mut sums[column], 1.0, &partial);
                 }
@@ -126,7 +138,7 @@ fn add<const N: usize>(block: &Block, drawn: &[[f64; N]; BLOCK], sums: &mut [[f6
     }
 }
 
-fn add_drawn<const N: usize>(sums: &mut [f64; N], value: f64, drawn: &[f64; N]) {
+fn add_drawn(sums: &mut [f64; LANES], value: f64, drawn: &[f64; LANES]) {
     for (sum, drawn) in sums.iter_mut().zip(drawn) {
         *sum += value * drawn;
     }

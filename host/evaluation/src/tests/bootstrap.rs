@@ -30,7 +30,7 @@ fn weights(random: &mut Random) -> Vec<f64> {
     (0..ROWS).map(|_| random.uniform() * 3.0).collect()
 }
 
-const BINARY: [&str; 7] =
+pub(super) const BINARY: [&str; 7] =
     ["auc", "average_precision", "log_loss", "brier", "accuracy", "f1", "balanced_accuracy"];
 
 fn bits(measured: &Measured) -> Vec<u64> {
@@ -179,4 +179,29 @@ fn progress_ends_at_its_total() {
         .unwrap();
     let last = seen.into_inner().unwrap().into_iter().max();
     assert_eq!(last, Some((21, 21)));
+}
+
+/// A segment far from the others has the intervals that it has alone.
+#[test]
+fn intervals_of_r2_do_not_depend_on_other_segments() {
+    let random = &mut Random(9);
+    let near: Vec<f64> = (0..ROWS).map(|_| random.normal()).collect();
+    let off: Vec<f64> = near.iter().map(|label| label + 0.5 * random.normal()).collect();
+    let far = |values: &[f64]| values.iter().map(|value| 1e9 + value).collect::<Vec<f64>>();
+    let both = |values: &[f64]| [values.to_vec(), far(values)].concat();
+    let ids: Vec<u16> = (0..2 * ROWS).map(|row| u16::from(row >= ROWS)).collect();
+    let names = ["near", "far"].map(|name| Some(name.to_owned())).to_vec();
+    let segments = Segments::new("where", ids, names).unwrap();
+    let dataset = |labels: Vec<f64>| Dataset::new(Labels::values(labels).unwrap(), Sha256::of(b"rows"));
+    let options = Options { resamples: 200, ..Options::new(metrics(&["r2"])) };
+    let together = dataset(both(&near)).with_segments(segments).unwrap();
+    let together = measured(&together, &[scores(both(&off))], &options);
+    let alone = measured(&dataset(near.clone()), &[scores(off.clone())], &options);
+    let [_, of_near, of_far] = &together.measurements[..] else { panic!("{together:?}") };
+    let ends = |one: &crate::Measurement| one.interval.map(|interval| [interval.low, interval.high]).unwrap();
+    for (found, expected) in ends(of_near).into_iter().zip(ends(&alone.measurements[0])) {
+        assert!((found - expected).abs() < 1e-9, "{of_near:?} {:?}", alone.measurements[0]);
+    }
+    // Other rows are drawn, and labels around 1e9 are rounded to 1e-7.
+    assert!(ends(of_far).into_iter().zip(ends(of_near)).all(|(far, near)| (far - near).abs() < 0.1));
 }

@@ -6,7 +6,7 @@ use std::path::Path;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::{classes, measured, metrics, scores};
+use super::{Random, classes, measured, metrics, scores};
 use crate::{Dataset, Labels, Measured, Metric, Options, Scores, Segments};
 use hydra_base::Sha256;
 
@@ -157,6 +157,48 @@ fn metrics_equal_those_of_scikit_learn_and_lightgbm() {
         })
         .sum();
     assert!(checked > 1_500, "{checked} values were compared");
+}
+
+/// Scores near great labels, labels of very different size, weights over twelve orders.
+#[test]
+fn metrics_are_exact_where_sums_of_doubles_lose_digits() {
+    let cases: Vec<Case> = fixtures("exact.json");
+    let checked: usize =
+        cases.iter().map(|case| case.check(&(0..case.labels.len()).collect::<Vec<usize>>())).sum();
+    assert!(checked > 350, "{checked} values were compared");
+}
+
+/// Equal weights change nothing, and their sum is wrong in the eleventh digit if it is summed in doubles one by one.
+#[test]
+fn metrics_are_exact_for_many_rows() {
+    const ROWS: usize = 1_000_000;
+    let random = &mut Random(20);
+    let one_segment = || Segments::new("column", vec![0; ROWS], vec![Some("all".to_owned())]).unwrap();
+    let ids: Vec<u16> = (0..ROWS).map(|_| (random.bits() % 3) as u16).collect();
+    let score: Vec<f64> = (0..ROWS).map(|_| (random.uniform() * 1e4).ceil() / 1e4).collect();
+    let probabilities: Vec<f64> = score.iter().flat_map(|one| [one / 2.0, one / 2.0, 1.0 - one]).collect();
+    let binary = Labels::classes(ids.iter().map(|id| id % 2).collect(), 2).unwrap();
+    let multiclass = Labels::classes(ids.clone(), 3).unwrap();
+    let values = Labels::values(ids.iter().map(|id| f64::from(*id) + 0.1).collect()).unwrap();
+    for (labels, outputs, scores, names) in [
+        (binary, 1, &score, &super::bootstrap::BINARY[..]),
+        (multiclass, 3, &probabilities, &["multi_logloss", "multi_error", "auc_ovr"]),
+        (values, 1, &score, &["rmse", "mae", "mape", "r2", "pinball@0.9", "tweedie_deviance@1.5"]),
+    ] {
+        let plain = Dataset::new(labels, Sha256::of(b"rows")).with_segments(one_segment()).unwrap();
+        let weighted = plain.clone().with_weights(vec![0.1; ROWS]).unwrap();
+        let versions = [Scores::new(scores.clone(), outputs).unwrap()];
+        let options = Options { resamples: 0, ..Options::new(metrics(names)) };
+        let [plain, weighted] = [plain, weighted].map(|dataset| measured(&dataset, &versions, &options));
+        for (plain, weighted) in plain.measurements.iter().zip(&weighted.measurements) {
+            let (metric, segment, value) = (plain.metric, plain.segment, plain.value);
+            assert!(same(weighted.value, value), "{metric} in {segment:?}: {} {value}", weighted.value);
+        }
+        // The segment is all rows.
+        for pair in weighted.measurements.chunks_exact(2) {
+            assert!(same(pair[0].value, pair[1].value), "{}", pair[0].metric);
+        }
+    }
 }
 
 #[test]

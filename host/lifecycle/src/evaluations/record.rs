@@ -2,13 +2,18 @@
 //! that was measured.
 
 use std::collections::{BTreeSet, HashMap};
+use std::future::{pending, ready};
+use std::pin::{Pin, pin};
 
-use futures_util::future::try_join_all;
+use futures_util::future::{Either, select, try_join_all};
 
 use super::EvaluationRef;
 use super::check::check;
 use super::reading::MAX_BYTES;
+use crate::clock::store_time;
 use crate::ledger::refuse_prompt;
+use crate::unfinished::end_abandoned;
+use crate::writer::{WRITER_TAG, Writer};
 use hydra_base::Sha256;
 use hydra_base::error::{Error, ErrorKind, Result};
 use hydra_base::failpoint::failpoint;
@@ -105,10 +110,25 @@ impl<'a> Recording<'a> {
     /// Records the evaluation in a run of `experiment`, started by `user`.
     ///
     /// The run is FAILED until everything is in it, so that a process that is killed leaves a FAILED run. The tags of the
-    /// versions come last. If a step fails, the run is FAILED, and the versions have their former tags.
-    pub async fn record(&self, experiment: &ExperimentId, user: &str) -> Result<RecordedEvaluation> {
+    /// versions come last. If a step fails, or `interrupted` is ready before everything is in the run, the run is FAILED, and the
+    /// versions have their former tags.
+    ///
+    /// Runs of evaluations that their processes left RUNNING, between the request that creates a run and the next one, end as FAILED.
+    pub async fn record(
+        &self,
+        experiment: &ExperimentId,
+        user: &str,
+        interrupted: impl Future<Output = ()> + Send,
+    ) -> Result<RecordedEvaluation> {
+        if let Err(error) = end_abandoned(self.backend, experiment, true).await {
+            tracing::warn!(%error, "cannot look for runs of evaluations that were not recorded to the end");
+        }
+        let mut interrupted = pin!(interrupted);
+        or_interrupted(interrupted.as_mut(), ready(Ok(()))).await?;
+        // Not interrupted: a run whose id is not known cannot be ended.
         let run = self.start_run(experiment, user).await?;
-        self.record_in(run, EVALUATION_ARTIFACT).await
+        failpoint("evaluation.created");
+        self.record_in(run, EVALUATION_ARTIFACT, interrupted).await
     }
 
     /// Records the evaluation in the run of an earlier one with the same versions, for figures that grow, such as those of live
@@ -117,12 +137,18 @@ impl<'a> Recording<'a> {
     pub async fn record_again(&self, former: &RecordedEvaluation) -> Result<RecordedEvaluation> {
         let run = self.backend.tracking.run(&former.run_id).await?;
         let is_first = former.uri.ends_with(&format!("/{EVALUATION_ARTIFACT}"));
-        self.record_in(run, if is_first { SECOND_ARTIFACT } else { EVALUATION_ARTIFACT }).await
+        let name = if is_first { SECOND_ARTIFACT } else { EVALUATION_ARTIFACT };
+        self.record_in(run, name, pin!(pending())).await
     }
 
     /// Fills a run, with the document in the file `name`.
-    async fn record_in(&self, run: Run, name: &str) -> Result<RecordedEvaluation> {
-        let recorded = match self.fill_run(&run, name).await {
+    async fn record_in(
+        &self,
+        run: Run,
+        name: &str,
+        interrupted: Pin<&mut (impl Future<Output = ()> + Send)>,
+    ) -> Result<RecordedEvaluation> {
+        let recorded = match self.fill_run(&run, name, interrupted).await {
             Ok(reference) => self.tag_versions(&reference).await.map(|()| reference),
             Err(error) => Err(error),
         };
@@ -142,18 +168,32 @@ impl<'a> Recording<'a> {
     async fn start_run(&self, experiment: &ExperimentId, user: &str) -> Result<Run> {
         let operation = uuid::Uuid::new_v4().to_string();
         let name = format!("evaluation of {} on {}", self.model, self.evaluation.dataset.name);
-        let new = NewRun::new(experiment.clone(), name)
-            .start_time(self.evaluation.began_at)
-            .user(user)
-            .tags(source_tags(&operation));
+        let mut tags = source_tags(&operation);
+        tags.insert(WRITER_TAG.to_owned(), Writer::this(store_time(self.backend)).to_string());
+        let new =
+            NewRun::new(experiment.clone(), name).start_time(self.evaluation.began_at).user(user).tags(tags);
         self.backend.tracking.create_run(&new).await
     }
 
     /// Puts everything into the run, and ends it.
-    async fn fill_run(&self, run: &Run, name: &str) -> Result<EvaluationRef> {
+    async fn fill_run(
+        &self,
+        run: &Run,
+        name: &str,
+        interrupted: Pin<&mut (impl Future<Output = ()> + Send)>,
+    ) -> Result<EvaluationRef> {
         let tracking = &self.backend.tracking;
         tracking.update_run(&run.id, RunStatus::Failed, Some(now())).await?;
         failpoint("evaluation.begun");
+        let uri = or_interrupted(interrupted, self.store(run, name)).await?;
+        failpoint("evaluation.stored");
+        // Not interrupted: the request could arrive after the next one, which would make the run FAILED.
+        tracking.update_run(&run.id, RunStatus::Finished, Some(now())).await?;
+        Ok(EvaluationRef { sha256: Sha256::of(&self.document), uri })
+    }
+
+    /// Puts everything into the run, and returns the URI of the document.
+    async fn store(&self, run: &Run, name: &str) -> Result<String> {
         self.log_inputs(run).await?;
         self.log_metrics(run).await?;
         let root = ArtifactUri::new(&run.artifact_uri)?;
@@ -161,10 +201,7 @@ impl<'a> Recording<'a> {
         artifacts.put_bytes(name, self.document.clone()).await?;
         let uploaded = [(name.to_owned(), self.document.len() as u64)];
         verify_sizes(artifacts.as_ref(), &uploaded).await?;
-        failpoint("evaluation.stored");
-        tracking.update_run(&run.id, RunStatus::Finished, Some(now())).await?;
-        let uri = root.join(name)?.as_str().to_owned();
-        Ok(EvaluationRef { sha256: Sha256::of(&self.document), uri })
+        Ok(root.join(name)?.as_str().to_owned())
     }
 
     /// Records the dataset, and the LoggedModels that were measured on it.
@@ -280,6 +317,19 @@ impl Measured {
         }
         let logged_model = logged_model(backend, &found).await?;
         Ok(Self { version, logged_model, former: found.tags.get(tag.as_str()).cloned() })
+    }
+}
+
+/// The outcome of `work`; `Interrupted` as soon as `interrupted` is ready, which is polled first.
+async fn or_interrupted<T>(
+    interrupted: Pin<&mut (impl Future<Output = ()> + Send)>,
+    work: impl Future<Output = Result<T>> + Send,
+) -> Result<T> {
+    match select(interrupted, pin!(work)).await {
+        Either::Left(_) => {
+            Err(Error::new(ErrorKind::Interrupted, "interrupted: the evaluation was not recorded"))
+        }
+        Either::Right((outcome, _)) => outcome,
     }
 }
 

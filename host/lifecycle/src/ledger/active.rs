@@ -6,15 +6,16 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::ledger::archive::{active_path, component_path};
+use crate::ledger::archive::{active_path, component_path, signatures_path};
 use crate::ledger::decide::ActiveFiles;
 use crate::ledger::errors::is_lost;
 use crate::ledger::standing::ActivePanel;
-use crate::ledger::{Ledger, LedgerWriter, archive, document};
+use crate::ledger::{Ledger, LedgerWriter, archive, document, policy_proofs};
 use crate::panel::{Member, Panel};
 use hydra_base::blocking;
 use hydra_base::error::{Error, ErrorKind, Result};
 use hydra_base::names::PolicyName;
+use hydra_base::text::shell_word;
 use hydra_base::{PolicyIdentity, Sha256};
 use hydra_policy::{Budget, PanelRole, Policy, PolicyEngine};
 
@@ -116,7 +117,8 @@ impl PolicyDocument {
     }
 
     /// The files of this document, which is that of `panel`. `PolicySize` for a component that no archive would give back,
-    /// `TextTooLong` for settings that make the document too long.
+    /// `TextTooLong` for settings that make the document too long, `SignatureNotFound` for a component without a signature that
+    /// the rules of the document ask for.
     pub(crate) fn files(&self, panel: &Panel) -> Result<ActiveFiles> {
         let mut components = BTreeMap::new();
         for (sha256, bytes) in panel.components() {
@@ -135,7 +137,7 @@ impl PolicyDocument {
             return Err(Error::new(ErrorKind::TextTooLong, message)
                 .with_hint("shorten the settings and the rules about signatures"));
         }
-        Ok(ActiveFiles { document, components })
+        Ok(ActiveFiles { document, components, signatures: policy_proofs::of_panel(panel)? })
     }
 }
 
@@ -146,19 +148,16 @@ pub(in crate::ledger) enum File {
     Document(Sha256),
     /// The component of that digest.
     Component(Sha256),
+    /// The signatures of the policy whose document has that digest.
+    Signatures(Sha256),
 }
 
 impl File {
-    fn sha256(self) -> Sha256 {
-        match self {
-            Self::Document(sha256) | Self::Component(sha256) => sha256,
-        }
-    }
-
     pub fn path(self) -> String {
         match self {
             Self::Document(sha256) => active_path(sha256),
             Self::Component(sha256) => component_path(sha256),
+            Self::Signatures(sha256) => signatures_path(sha256),
         }
     }
 }
@@ -166,7 +165,7 @@ impl File {
 impl Ledger {
     /// The document of an active policy: from the private cache, or from the archive with one request.
     pub async fn policy_document(&self, active: &ActivePanel) -> Result<PolicyDocument> {
-        let bytes = self.policy_file(File::Document(active.sha256)).await?;
+        let bytes = self.policy_file(File::Document(active.sha256), active.sha256).await?;
         PolicyDocument::decode(&bytes)
     }
 
@@ -178,9 +177,15 @@ impl Ledger {
 
     /// The active policy, from the private cache or from the archive, ready to decide on `engine`.
     ///
-    /// `ActivePolicyLost` if the document or a component is neither in the archive nor in the cache.
+    /// `ActivePolicyLost` if the document, a component or the signatures are neither in the archive nor in the cache; if the document
+    /// has trust rules, the errors of [`TrustRules::check`](hydra_trust::TrustRules::check) for a component that does not meet them.
     pub async fn load_active(&self, active: &ActivePanel, engine: &PolicyEngine) -> Result<Panel> {
         let document = self.policy_document(active).await?;
+        let mut components = BTreeMap::new();
+        for sha256 in document.components() {
+            components.insert(sha256, self.policy_file(File::Component(sha256), sha256).await?);
+        }
+        let origins = self.policy_origins(active, &document, &components).await?;
         let mut loaded: Vec<Policy> = Vec::new();
         let mut members = Vec::with_capacity(document.policies.len());
         for policy in &document.policies {
@@ -190,7 +195,7 @@ impl Ledger {
             let component = match known {
                 Some(known) => known.clone(),
                 None => {
-                    let bytes = self.policy_file(File::Component(sha256)).await?;
+                    let bytes = components.get(&sha256).cloned().unwrap_or_default();
                     let (engine, budget) = (engine.clone(), policy.budget.clone());
                     let found = blocking(move || Policy::load(&engine, &bytes, &budget)).await;
                     let found = found.map_err(|error| error.with_context("active policy", &policy.policy))?;
@@ -204,7 +209,7 @@ impl Ledger {
                 role: policy.mode,
                 policy: component,
                 settings,
-                signers: Vec::new(),
+                origin: origins.get(&sha256).cloned().unwrap_or_default(),
             });
         }
         let panel = Panel::new(members)?.with_trust(document.trust.clone()).into_active();
@@ -219,9 +224,8 @@ impl Ledger {
         Ok(panel)
     }
 
-    /// A file of the active policy.
-    async fn policy_file(&self, file: File) -> Result<Vec<u8>> {
-        let sha256 = file.sha256();
+    /// The document or a component of the active policy, which has that digest.
+    async fn policy_file(&self, file: File, sha256: Sha256) -> Result<Vec<u8>> {
         let cached = async {
             let Some(cache) = &self.policies else { return Ok(None) };
             cache.get(sha256).await
@@ -229,7 +233,7 @@ impl Ledger {
         if let Some(bytes) = cached.await? {
             return Ok(bytes);
         }
-        let bytes = match self.archived_policy_file(file).await {
+        let bytes = match self.archived_policy_file(file, sha256).await {
             Err(error) if is_lost(&error) => {
                 let message = "the active policy is not in the archive of the ledger, or was altered";
                 return Err(Error::new(ErrorKind::ActivePolicyLost, message)
@@ -248,38 +252,57 @@ impl Ledger {
     /// Keeps the files of an active policy in the private cache.
     pub(super) async fn keep_active(&self, files: &ActiveFiles) -> Result<()> {
         let Some(cache) = &self.policies else { return Ok(()) };
-        cache.put(Sha256::of(&files.document), files.document.clone()).await?;
+        let sha256 = Sha256::of(&files.document);
+        cache.put(sha256, files.document.clone()).await?;
+        if let Some(signatures) = &files.signatures {
+            cache.put_named(sha256, signatures.clone()).await?;
+        }
         for (sha256, bytes) in &files.components {
             cache.put(*sha256, bytes.to_vec()).await?;
         }
         Ok(())
     }
 
-    async fn archived_policy_file(&self, file: File) -> Result<Vec<u8>> {
+    async fn archived_policy_file(&self, file: File, sha256: Sha256) -> Result<Vec<u8>> {
         match file {
-            File::Document(sha256) => self.read_document(&file.path(), sha256).await,
-            File::Component(sha256) => self.component(sha256).await,
+            File::Component(_) => self.component(sha256).await,
+            File::Document(_) | File::Signatures(_) => self.read_document(&file.path(), sha256).await,
+        }
+    }
+
+    /// A file of the active policy in the archive; none if it is not there, or altered.
+    async fn if_not_lost(&self, file: File, sha256: Sha256) -> Result<Option<Vec<u8>>> {
+        match self.archived_policy_file(file, sha256).await {
+            Err(error) if is_lost(&error) => Ok(None),
+            found => found.map(Some),
         }
     }
 
     /// The files of the active policy that are not in the archive, or altered there.
     pub(in crate::ledger) async fn lost_policy_files(&self, active: &ActivePanel) -> Result<Vec<File>> {
-        let mut files = vec![File::Document(active.sha256)];
-        if let Ok(document) = self.policy_document(active).await {
-            files.extend(document.components().into_iter().map(File::Component));
-        }
         let mut lost = Vec::new();
-        for file in files {
-            match self.archived_policy_file(file).await {
-                Err(error) if is_lost(&error) => lost.push(file),
-                found => drop(found?),
+        let document = File::Document(active.sha256);
+        if self.if_not_lost(document, active.sha256).await?.is_none() {
+            lost.push(document);
+        }
+        let document = self.policy_document(active).await.ok();
+        let mut components = BTreeMap::new();
+        for sha256 in document.iter().flat_map(PolicyDocument::components) {
+            match self.if_not_lost(File::Component(sha256), sha256).await? {
+                Some(bytes) => drop(components.insert(sha256, bytes)),
+                None => lost.push(File::Component(sha256)),
             }
+        }
+        if let Some(document) = &document
+            && self.lacks_signatures(active, document, &components).await?
+        {
+            lost.push(File::Signatures(active.sha256));
         }
         Ok(lost)
     }
 
-    fn way_out(&self) -> String {
-        let model = &self.model;
+    pub(super) fn way_out(&self) -> String {
+        let model = shell_word(self.model.as_str());
         format!(
             "run `hydra-registry --model {model} policy activate FILE…` with the same files and settings, which stores them again; \
              `--override-policy --reason REASON` decides without it, on record"
@@ -294,6 +317,7 @@ impl LedgerWriter {
             let bytes = match file {
                 File::Document(_) => Some(files.document.clone()),
                 File::Component(sha256) => files.components.get(&sha256).map(|bytes| bytes.to_vec()),
+                File::Signatures(_) => files.signatures.clone(),
             };
             if let Some(bytes) = bytes {
                 self.ledger.artifacts().await?.put_bytes(&file.path(), bytes).await?;
@@ -317,7 +341,8 @@ impl LedgerWriter {
                 components.insert(sha256, bytes.into());
             }
         }
-        self.restore_active(active, &ActiveFiles { document, components }).await
+        let signatures = cache.get_named(active.sha256).await?;
+        self.restore_active(active, &ActiveFiles { document, components, signatures }).await
     }
 
     /// Stores the files of a policy in the archive, which another archive has.
@@ -327,7 +352,8 @@ impl LedgerWriter {
         for component in PolicyDocument::decode(&document)?.components() {
             components.insert(component, from.component(component).await?.into());
         }
-        let files = ActiveFiles { document, components };
+        let signatures = from.archived_signatures(sha256).await?;
+        let files = ActiveFiles { document, components, signatures };
         archive::archive_active(self.ledger.artifacts().await?.as_ref(), &files).await
     }
 }

@@ -12,6 +12,7 @@ use crate::ledger::{Ledger, LedgerWriter};
 use hydra_base::error::{Error, ErrorKind, Result};
 use hydra_base::failpoint::failpoint;
 use hydra_base::names::RunId;
+use hydra_base::text::shell_word;
 use hydra_base::{Sha256, json};
 use hydra_mlflow::artifacts::{ArtifactStore, read_whole};
 use hydra_mlflow::entities::Run;
@@ -101,12 +102,12 @@ impl Ledger {
     }
 
     fn archive_gone(&self) -> Error {
-        let model = &self.model;
+        let (model, word) = (&self.model, shell_word(self.model.as_str()));
         Error::new(ErrorKind::ArchiveGone, format!("the run with the archive of the ledger of `{model}` does not exist"))
             .with_context("run", &self.run_id)
             .with_hint(format!(
                 "if the tracking URI names another server than usual, correct it; if the run was purged, run \
-                 `hydra-registry --model {model} doctor --fix` to begin a new archive: the ledger keeps every entry"
+                 `hydra-registry --model {word} doctor --fix` to begin a new archive: the ledger keeps every entry"
             ))
     }
 
@@ -125,6 +126,15 @@ impl Ledger {
 
     /// Reads a file of at most `most` bytes of the newest archive that has it with these bytes.
     async fn read_checked(&self, path: &str, sha256: Sha256, most: u64) -> Result<Vec<u8>> {
+        self.read_if(path, most, Some(sha256)).await
+    }
+
+    /// Reads a file of at most `most` bytes of the newest archive that has it, whatever its digest is.
+    pub(super) async fn read_newest(&self, path: &str, most: u64) -> Result<Vec<u8>> {
+        self.read_if(path, most, None).await
+    }
+
+    async fn read_if(&self, path: &str, most: u64, wanted: Option<Sha256>) -> Result<Vec<u8>> {
         let mut lost = None;
         for run in std::iter::once(None).chain(self.older_runs.iter().map(Some)) {
             let read = async {
@@ -135,13 +145,15 @@ impl Ledger {
                 read_whole(archive.as_ref(), path, most).await
             };
             let error = match read.await {
-                Ok(Some(bytes)) if Sha256::of(&bytes) == sha256 => return Ok(bytes),
+                Ok(Some(bytes)) if wanted.is_none_or(|wanted| Sha256::of(&bytes) == wanted) => {
+                    return Ok(bytes);
+                }
                 Ok(_) => Error::new(
                     ErrorKind::Integrity,
                     "an archived file does not have the digest that the ledger recorded",
                 )
                 .with_context("artifact", path)
-                .with_context("expected sha256", sha256),
+                .with_context("expected sha256", wanted.unwrap_or(Sha256::NONE)),
                 Err(error) if is_lost(&error) => error,
                 Err(error) => return Err(error),
             };
@@ -214,10 +226,14 @@ impl LedgerWriter {
     }
 }
 
-/// Stores the document and the components of a policy that becomes the active one.
+/// Stores the document, the components and the signatures of a policy that becomes the active one.
 pub(super) async fn archive_active(store: &dyn ArtifactStore, files: &ActiveFiles) -> Result<()> {
     let components = files.components.iter().map(|(sha256, bytes)| (*sha256, bytes.as_ref())).collect();
     archive_components(store, &components).await?;
+    if let Some(signatures) = &files.signatures {
+        store.put_bytes(&signatures_path(Sha256::of(&files.document)), signatures.clone()).await?;
+        failpoint("archive.signatures-stored");
+    }
     store.put_bytes(&active_path(Sha256::of(&files.document)), files.document.clone()).await?;
     failpoint("archive.activation-stored");
     Ok(())
@@ -259,4 +275,9 @@ pub(super) fn standing_path(sha256: Sha256) -> String {
 /// The path of the document of an active policy.
 pub(super) fn active_path(sha256: Sha256) -> String {
     format!("active/{sha256}.json")
+}
+
+/// The path of the signatures of an active policy.
+pub(super) fn signatures_path(sha256: Sha256) -> String {
+    format!("active/{sha256}.signatures.json")
 }

@@ -6,7 +6,7 @@ use crate::ledger::HOST;
 use crate::ledger::entry::{Entry, EntryKind, StandingRef, Undecodable};
 use crate::ledger::mark::{APPLIED_TAG, Mark};
 use hydra_base::aliases::AliasState;
-use hydra_base::names::Alias;
+use hydra_base::names::{Alias, Version};
 use hydra_base::{Sha256, Timestamp};
 use hydra_ledger_rules::{Found, Link, Number, Slot};
 use hydra_mlflow::entities::ModelVersion;
@@ -288,6 +288,13 @@ impl Window {
     pub fn valid_from(&self, head: Number) -> impl Iterator<Item = &Record> {
         hydra_ledger_rules::valid_entries(self.lowest, &self.slots, head)
             .filter_map(|(number, _)| self.record(number))
+    }
+
+    /// The champion before the newest move of `champion`, of the valid entries from `head` down.
+    #[must_use]
+    pub fn former_champion(&self, head: Number) -> Option<Version> {
+        let moved = self.valid_from(head).find(|record| record.moves_champion())?;
+        moved.entry.before.get(&Alias::CHAMPION)
     }
 
     fn next(&self) -> Number {

@@ -89,6 +89,8 @@ pub struct ActiveFiles {
     pub document: Vec<u8>,
     /// The components by digest.
     pub components: BTreeMap<Sha256, Arc<[u8]>>,
+    /// What shows who signed them, if the document has rules about that.
+    pub signatures: Option<Vec<u8>>,
 }
 
 /// A policy's part of a proposal.

@@ -2,19 +2,16 @@
 
 use std::collections::BTreeSet;
 
-use futures_util::TryStreamExt as _;
-
 use crate::ledger::Ledger;
 use crate::ledger::archive::{component_path, decision_path, input_path, standing_path};
 use crate::ledger::chain::{Reading, Record};
 use crate::ledger::doctor::LedgerFinding;
-use crate::ledger::entry::{Entry, EntryKind, tracked};
+use crate::ledger::entry::tracked;
 use crate::ledger::errors::is_lost;
-use crate::ledger::history::{Fate, MISFIT, REPLACED};
+use crate::ledger::history::{MISFIT, REPLACED};
 use crate::ledger::identity::{MODEL_TAG, Origins, named_by_first_entry, tagged};
 use crate::ledger::look::Snapshot;
 use crate::ledger::standing::Standing;
-use hydra_base::Timestamp;
 use hydra_base::error::{Error, ErrorKind, Result};
 use hydra_base::names::{Alias, ExperimentId, Version};
 use hydra_ledger_rules::Found;
@@ -37,69 +34,6 @@ impl Ledger {
         }
         findings.extend(self.diagnose_place().await?);
         Ok(findings)
-    }
-
-    /// What the newest entries and the aliases show, and since when `champion` is on that version.
-    pub(crate) async fn glance(
-        &self,
-        champion: Option<Version>,
-    ) -> Result<(Vec<LedgerFinding>, Option<Timestamp>)> {
-        let mut snapshot = match self.take_opened().await {
-            Some(opened) => opened,
-            None => self.look(None).await?,
-        };
-        let mut findings = Self::at_first_sight(&snapshot);
-        let is_unset = |found: &LedgerFinding| matches!(found, LedgerFinding::Drift { actual: None, .. });
-        if findings.iter().any(is_unset)
-            && let Some(confirmed) = self.confirm(&snapshot, None).await?
-        {
-            // Only the second look finds out whether the version was deleted, and its aliases with it.
-            snapshot = confirmed;
-            findings = Self::at_first_sight(&snapshot);
-        }
-        if self.renamed {
-            findings.push(LedgerFinding::Renamed { ledger: self.name.clone() });
-        }
-        let Some((head, champion)) = snapshot.readable_head().zip(champion) else {
-            return Ok((findings, None));
-        };
-        if let Ok(standing) = self.standing(head).await {
-            findings.extend(quarantined(champion, &standing));
-            findings.extend(self.mirror_finding(champion, &standing).await?);
-        }
-        // A champion that the ledger does not know yet is one since a move that no entry shows.
-        if head.entry.after.get(&Alias::CHAMPION) != Some(champion) {
-            return Ok((findings, None));
-        }
-        Ok((findings, self.champion_since(&snapshot, head, champion).await?))
-    }
-
-    /// When the version became the champion that it is, by the store's clock.
-    async fn champion_since(
-        &self,
-        snapshot: &Snapshot,
-        head: &Record,
-        champion: Version,
-    ) -> Result<Option<Timestamp>> {
-        let made = |entry: &Entry| {
-            entry.after.get(&Alias::CHAMPION) == Some(champion)
-                && (entry.operation == EntryKind::Genesis
-                    || entry.before.get(&Alias::CHAMPION) != Some(champion))
-        };
-        // An entry that restores the champion after an aborted one did not make it champion.
-        let made = |entry: &Entry| entry.operation != EntryKind::Aborted && made(entry);
-        if let Some(record) = snapshot.window.valid_from(head.number).find(|record| made(&record.entry)) {
-            return Ok(Some(record.created_at));
-        }
-        let mut older = self.entries(None, None);
-        while snapshot.window.lowest() > 1
-            && let Some((record, fate)) = older.try_next().await?
-        {
-            if fate != Fate::Aborted && made(&record.entry) {
-                return Ok(Some(record.created_at));
-            }
-        }
-        Ok(None)
     }
 
     /// What the newest entries and the aliases show.
@@ -125,14 +59,20 @@ impl Ledger {
             alias: alias.clone(),
             recorded,
         }));
-        let champion = head.state().get(&Alias::CHAMPION);
-        let deleted = champion.filter(|version| !there(version)).or_else(|| {
-            let mut chain = snapshot.window.valid_from(head.number);
-            let moved = chain.find(|record| record.moves_champion())?;
-            moved.entry.before.get(&Alias::CHAMPION).filter(|_| champion.is_none())
-        });
-        if let Some(version) = deleted.filter(|_| actual(&Alias::CHAMPION).is_none()) {
-            findings.push(LedgerFinding::DeletedChampion { version });
+        if actual(&Alias::CHAMPION).is_none() {
+            let champion = head.state().get(&Alias::CHAMPION);
+            let lost = champion.filter(|version| !there(version)).map(|version| (version, true));
+            let lost = lost.or_else(|| {
+                let former = snapshot.window.former_champion(head.number)?;
+                champion.is_none().then(|| (former, !there(&former)))
+            });
+            findings.extend(lost.map(|(version, is_deleted)| {
+                if is_deleted {
+                    LedgerFinding::DeletedChampion { version }
+                } else {
+                    LedgerFinding::RemovedChampion { version }
+                }
+            }));
         }
         findings
     }
@@ -168,19 +108,11 @@ impl Ledger {
         let mut findings = Vec::new();
         let chain: Vec<&Record> = snapshot.window.valid_from(head.number).collect();
         let looked = async {
-            let run_id = self.run_id.clone();
-            match self.backend.tracking.run(&run_id).await {
-                Err(error) if error.kind() == ErrorKind::NotFound => {
-                    findings.push(LedgerFinding::LostArchive { run_id });
-                    return Ok(());
-                }
-                found => {
-                    let run = found?;
-                    let experiment = self.deleted_experiment(&run).await?;
-                    if experiment.is_some() || run.lifecycle_stage == LifecycleStage::Deleted {
-                        findings.push(LedgerFinding::DeletedArchive { run_id, experiment });
-                    }
-                }
+            let place = self.archive_finding().await?;
+            let is_lost = matches!(place, Some(LedgerFinding::LostArchive { .. }));
+            findings.extend(place);
+            if is_lost {
+                return Ok(());
             }
             let inputs = self.archived("decisions").await?;
             // That the decisions from before lost their files is on record since the new archive began.
@@ -195,6 +127,20 @@ impl Ledger {
             findings.push(LedgerFinding::UnreadableArchive { why: error.to_string() });
         }
         findings
+    }
+
+    /// Whether the run with the archive, or its experiment, was deleted.
+    pub(super) async fn archive_finding(&self) -> Result<Option<LedgerFinding>> {
+        let run_id = self.run_id.clone();
+        let run = match self.backend.tracking.run(&run_id).await {
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                return Ok(Some(LedgerFinding::LostArchive { run_id }));
+            }
+            found => found?,
+        };
+        let experiment = self.deleted_experiment(&run).await?;
+        let is_deleted = experiment.is_some() || run.lifecycle_stage == LifecycleStage::Deleted;
+        Ok(is_deleted.then_some(LedgerFinding::DeletedArchive { run_id, experiment }))
     }
 
     async fn deleted_experiment(&self, run: &Run) -> Result<Option<ExperimentId>> {
@@ -321,7 +267,8 @@ impl Ledger {
     }
 }
 
-fn quarantined(champion: Version, standing: &Standing) -> Option<LedgerFinding> {
+/// The finding about a champion in quarantine.
+pub(super) fn quarantined(champion: Version, standing: &Standing) -> Option<LedgerFinding> {
     let reason = standing.quarantine(champion)?.reason.clone();
     Some(LedgerFinding::QuarantinedChampion { version: champion, reason })
 }

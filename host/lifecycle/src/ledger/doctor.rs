@@ -34,6 +34,11 @@ pub enum LedgerFinding {
         /// The version.
         version: Version,
     },
+    /// The alias `champion` was removed by another program, and its version is still there: there is no champion.
+    RemovedChampion {
+        /// The version.
+        version: Version,
+    },
     /// A decision's input, a policy, or the answers of several policies are not in the archive.
     MissingArtifact {
         /// The decision's entry.
@@ -196,6 +201,7 @@ impl LedgerFinding {
             Self::Interrupted { .. } => "interrupted-transition",
             Self::Drift { .. } => "drift",
             Self::DeletedChampion { .. } => "deleted-champion",
+            Self::RemovedChampion { .. } => "removed-champion",
             Self::MissingArtifact { .. } => "missing-artifact",
             Self::UnreadableArchive { .. } => "unreadable-archive",
             Self::MissingStanding { .. } => "missing-standing",
@@ -230,6 +236,12 @@ impl LedgerFinding {
                 "run `doctor --fix`, or wait for the next promotion or rollback; each records the move, or undoes that of a slow writer"
             }
             Self::DeletedChampion { .. } => "promote another version, or roll back",
+            Self::RemovedChampion { version } => {
+                return format!(
+                    "`hydra-registry rollback` makes version {version} champion again; or promote another version"
+                )
+                .into();
+            }
             Self::MissingArtifact { .. } => {
                 "restore the file from a backup; without it, the decision is valid but cannot be verified"
             }
@@ -321,6 +333,9 @@ impl fmt::Display for LedgerFinding {
             }
             Self::DeletedChampion { version } => {
                 write!(f, "there is no champion: its version {version} was deleted")
+            }
+            Self::RemovedChampion { version } => {
+                write!(f, "there is no champion: the alias was removed from version {version}")
             }
             Self::MissingArtifact { entry, path } => write!(f, "`{path}` of entry {entry} is missing"),
             Self::UnreadableArchive { why } => write!(f, "cannot read the archive of the ledger: {why}"),

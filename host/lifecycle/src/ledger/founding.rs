@@ -11,6 +11,7 @@ use crate::ledger::identity::{
     FORMER_TAG, ID_TAG, Identity, MODEL_TAG, NAME_TAG, Origins, RUN_TAG, ledger_name, mirrored,
     named_by_first_entry, not_ours, numbered, set_tag, tagged,
 };
+use crate::ledger::unlinked::{DESCRIPTION, has_past, sign, unlinked};
 use crate::ledger::{Ledger, LedgerWriter, Standing, WriterSettings};
 use hydra_base::aliases::AliasState;
 use hydra_base::error::{ErrorKind, Result};
@@ -47,7 +48,13 @@ impl LedgerWriter {
         let registered = backend.registry.registered_model(model).await?;
         if mirrored(&registered)?.is_none() {
             let founding = Founding { backend, registered: &registered, experiment, settings: &settings };
-            founding.carry_out("the ledger begins with the present aliases").await?;
+            let begins = "the ledger begins with the present aliases";
+            let why = sign(&registered).map(|tag| {
+                format!(
+                    "{begins}; the tag `{tag}` of the model shows that it had another, which was not found"
+                )
+            });
+            founding.carry_out(why.as_deref().unwrap_or(begins)).await?;
         }
         Self::of_founded(backend, model, settings).await
     }
@@ -96,15 +103,18 @@ struct Founding<'a> {
 impl Founding<'_> {
     async fn carry_out(&self, why: &str) -> Result<()> {
         let (backend, model) = (self.backend, &self.registered.name);
-        let (name, identity) = self.begin(why).await?;
+        let (name, identity, is_resumed) = self.begin(why).await?;
         failpoint("founding.begun");
-        if let Some(lost) = mirrored(self.registered)? {
+        let lost = mirrored(self.registered)?;
+        if lost.is_some() || has_past(self.registered) && !is_resumed {
             // Before the tags name the new ledger: a quarantine and an activation in the lost one must not end.
             let ledger = Ledger::of(backend, model, name.clone(), identity.clone(), false);
             let writer = LedgerWriter::new(ledger, self.settings.clone());
             writer.quarantine_again(&Standing::none(&identity.id)).await?;
-            let former = Ledger::of(backend, model, name.clone(), lost, false);
-            writer.copy_named_policy(&former, &self.registered.tags).await;
+            if let Some(lost) = lost {
+                let former = Ledger::of(backend, model, name.clone(), lost, false);
+                writer.copy_named_policy(&former, &self.registered.tags).await;
+            }
             writer.activate_again(&self.registered.tags).await?;
         }
         let set = |model, key, value| set_tag(backend, model, key, value);
@@ -122,8 +132,9 @@ impl Founding<'_> {
         set(model, ID_TAG, &identity.id).await
     }
 
-    /// The first entry, by this process or another, under the first name that is free or this model's already.
-    async fn begin(&self, why: &str) -> Result<(ModelName, Identity)> {
+    /// The first entry, by this process or another, under the first name that is free or this model's already, and whether the ledger
+    /// is one that the tags of the model had lost.
+    async fn begin(&self, why: &str) -> Result<(ModelName, Identity, bool)> {
         let (backend, model) = (self.backend, &self.registered.name);
         let usual = ledger_name(model)?;
         let lost = mirrored(self.registered)?.map(|lost| lost.id);
@@ -133,7 +144,16 @@ impl Founding<'_> {
                 named_by_first_entry(backend, &found.name, self.registered).await?
                 && Some(&identity.id) != lost.as_ref()
             {
-                return Ok((found.name, identity));
+                return Ok((found.name, identity, true));
+            }
+        }
+        if has_past(self.registered) {
+            // Nor does a ledger lose its model with its own tags. One that names another model is left alone.
+            let found = unlinked(backend, self.registered).await?.into_iter();
+            let mut found = found.filter(|found| Some(&found.identity.id) != lost.as_ref());
+            if let Some(found) = found.find(|found| found.names.is_none()) {
+                set_tag(backend, &found.ledger, MODEL_TAG, model.as_str()).await?;
+                return Ok((found.ledger, found.identity, true));
             }
         }
         for number in 1..=MOST_NAMES {
@@ -153,7 +173,7 @@ impl Founding<'_> {
             }
             match named_by_first_entry(backend, &name, self.registered).await? {
                 Origins::Ours(identity) if Some(&identity.id) != lost.as_ref() => {
-                    return Ok((name, identity));
+                    return Ok((name, identity, false));
                 }
                 Origins::Ours(_) | Origins::Others(_) => {}
                 Origins::Damaged(why) => return Err(why),
@@ -176,7 +196,7 @@ impl Founding<'_> {
         let tags = Tags::from([(MODEL_TAG.to_owned(), model.to_string())]);
         // It names no model, which may be renamed; the tag follows that.
         let description = format!(
-            "Lifecycle ledger of the registered model that the tag `{MODEL_TAG}` names. Written by hydra-registry; do not edit."
+            "{DESCRIPTION} that the tag `{MODEL_TAG}` names. Written by hydra-registry; do not edit."
         );
         match self.backend.registry.create_registered_model(name, &tags, &description).await {
             // Another process was faster, or it is there without an entry.

@@ -8,9 +8,11 @@ use futures_util::future::try_join;
 use crate::clock::DEFAULT_TOLERANCE;
 use crate::ledger::chain::{ENTRY_TAG, Reading, source_uri};
 use crate::ledger::look::{PAGE, Snapshot, read_page};
+use crate::ledger::unlinked::unlinked;
 use crate::ledger::{Ledger, errors};
 use hydra_base::error::{Error, ErrorKind, Result};
 use hydra_base::names::{Key, MAX_MODEL_NAME_BYTES, ModelName, RunId, Version};
+use hydra_base::text::shell_word;
 use hydra_mlflow::connect::Backend;
 use hydra_mlflow::entities::{ModelFilter, ModelVersion, Page, RegisteredModel};
 use hydra_mlflow::listing::Listing;
@@ -26,7 +28,7 @@ pub(super) const ARCHIVES_TAG: &str = "hydra.ledger.archives";
 /// The tag on the model that names former ledgers that do not exist any more, with their runs.
 pub(super) const FORMER_TAG: &str = "hydra.ledger.former";
 /// The tag on the ledger that names the model.
-pub(super) const MODEL_TAG: &str = "hydra.ledger.model";
+pub const MODEL_TAG: &str = "hydra.ledger.model";
 
 /// What the name of a ledger adds to that of its model.
 const SUFFIX: &str = "_ledger";
@@ -66,7 +68,7 @@ pub fn refuse_foreign(registered: &RegisteredModel) -> Result<()> {
         ErrorKind::LedgerIdentity,
         format!("`{name}` is the lifecycle ledger of `{of}`, not a model"),
     )
-    .with_hint(format!("use the model itself: `--model {of}`")))
+    .with_hint(format!("use the model itself: `--model {}`", shell_word(of))))
 }
 
 /// Refuses a prompt of MLflow's prompt registry, which keeps its prompts as registered models.
@@ -237,7 +239,7 @@ pub async fn renamed_to(backend: &Backend, model: &ModelName) -> Option<ModelNam
 /// The hint for the former name of a renamed model.
 #[must_use]
 pub fn renamed_hint(name: &ModelName) -> String {
-    format!("the model was renamed: pass `--model {name}`, and set it in hydra.toml")
+    format!("the model was renamed: pass `--model {}`, and set it in hydra.toml", shell_word(name.as_str()))
 }
 
 /// Finds the ledger that the model's tags name, under the name in another tag or under any.
@@ -277,6 +279,14 @@ async fn search(
                 Ok(Place { name: found.name, identity, page, renamed: true })
             }
         };
+    }
+    // Nor does it lose its model with all its tags.
+    let forgotten = unlinked(backend, registered).await?;
+    if let Some(found) = forgotten.into_iter().find(|found| found.identity.id == identity.id) {
+        let page = read_page(backend, &found.ledger, None, PAGE).await?;
+        if holds(&page, &identity.id) {
+            return Ok(Place { name: found.ledger, identity, page, renamed: true });
+        }
     }
     let other = registered.tags.get(NAME_TAG).map(|name| ModelName::new(name.clone())).transpose()?;
     for name in [usual].into_iter().chain(&other) {

@@ -267,6 +267,7 @@ impl Ledger {
                 let named = record.entry.before.iter_set().chain(record.entry.after.iter_set());
                 versions.extend(named.map(|(_, version)| version).chain(record.entry.target));
             }
+            versions.extend(window.former_champion(number));
         }
         let found = versions::existing(&self.backend, &self.model, &versions).await?;
         versions.retain(|version| !found.contains(version));

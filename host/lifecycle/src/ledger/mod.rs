@@ -42,6 +42,7 @@ pub mod entry;
 pub(super) mod errors;
 mod foreseen;
 mod founding;
+pub(crate) mod glance;
 pub mod head;
 pub mod history;
 mod identity;
@@ -53,6 +54,7 @@ mod new_archive;
 mod numbering;
 mod policy_audit;
 mod policy_doctor;
+pub(crate) mod policy_proofs;
 mod remembered;
 mod repair;
 mod requarantine;
@@ -62,16 +64,20 @@ mod single;
 pub mod standing;
 #[cfg(test)]
 mod tests;
+mod unlinked;
 mod unrecorded;
 pub mod verify;
 mod view;
 pub mod witness;
 
 pub use decide::{Decide, DecideOutcome, LedgerView, Proposal, ProposedDecision, Recorded};
-pub use identity::{Opened, is_ledger, ledger_name, refuse_foreign, refuse_prompt, renamed_hint, renamed_to};
+pub use identity::{
+    MODEL_TAG, Opened, is_ledger, ledger_name, refuse_foreign, refuse_prompt, renamed_hint, renamed_to,
+};
 pub use mirror::{POLICY_TAG, QUARANTINE_TAG, names_active_policy};
 pub use single::no_entry;
 pub use standing::Standing;
+pub use unlinked::Former;
 
 /// What writes entries.
 const HOST: &str = concat!("hydra-registry/", env!("CARGO_PKG_VERSION"));

@@ -33,27 +33,35 @@ impl Ledger {
         head: &Record,
         standing: &Standing,
     ) -> Vec<LedgerFinding> {
-        let mut findings = Vec::new();
-        let tags = &snapshot.registered.tags;
-        match (standing.panel(), NamedPolicy::of(tags)) {
-            (None, Some(named)) if head.is_settled() => {
-                let since = excerpt(&named.since, MAX_CHARS);
-                findings.push(LedgerFinding::LostActivation { named: named.sha256, since });
-            }
-            (Some(active), _) => {
-                if head.is_settled() && standing.differs_from_tag(tags) {
-                    findings.push(LedgerFinding::PolicyTag { policy: active.sha256 });
-                }
-                let lost = self.lost_policy_files(active).await.unwrap_or_default();
-                let finding =
-                    |file: File| LedgerFinding::LostPolicy { policy: active.sha256, path: file.path() };
-                findings.extend(lost.into_iter().map(finding));
-            }
-            (None, _) => {}
+        let mut findings = policy_at_first_sight(snapshot, head, standing);
+        if let Some(active) = standing.panel() {
+            let lost = self.lost_policy_files(active).await.unwrap_or_default();
+            let finding = |file: File| LedgerFinding::LostPolicy { policy: active.sha256, path: file.path() };
+            findings.extend(lost.into_iter().map(finding));
         }
-        findings.extend(overridden(snapshot, head));
         findings
     }
+}
+
+/// What the standing, the tag of the model and the newest entries show of the active policy.
+pub(super) fn policy_at_first_sight(
+    snapshot: &Snapshot,
+    head: &Record,
+    standing: &Standing,
+) -> Vec<LedgerFinding> {
+    let tags = &snapshot.registered.tags;
+    let of_tag = match (standing.panel(), NamedPolicy::of(tags)) {
+        _ if !head.is_settled() => None,
+        (None, Some(named)) => {
+            let since = excerpt(&named.since, MAX_CHARS);
+            Some(LedgerFinding::LostActivation { named: named.sha256, since })
+        }
+        (Some(active), _) if standing.differs_from_tag(tags) => {
+            Some(LedgerFinding::PolicyTag { policy: active.sha256 })
+        }
+        _ => None,
+    };
+    of_tag.into_iter().chain(overridden(snapshot, head)).collect()
 }
 
 /// The decision among the newest entries that made the champion champion, if it set the active policy aside.

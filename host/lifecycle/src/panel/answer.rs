@@ -92,11 +92,16 @@ impl Answer {
 pub fn deciding<'a>(answers: impl IntoIterator<Item = &'a PanelAnswer>) -> usize {
     let counted = answers.into_iter().enumerate().filter(|(_, answer)| answer.mode != PanelRole::Monitor);
     // Of several equal ones, `min_by_key` returns the first.
-    let strictest = counted.min_by_key(|(_, answer)| match answer.verdict {
+    let strictest = counted.min_by_key(|(_, answer)| severity(answer.verdict));
+    strictest.map_or(0, |(index, _)| index)
+}
+
+/// The rank of a verdict, the strictest first.
+pub(super) fn severity(verdict: PanelVerdict) -> u8 {
+    match verdict {
         PanelVerdict::Error => 0,
         PanelVerdict::Reject => 1,
         PanelVerdict::Hold => 2,
         PanelVerdict::Approve => 3,
-    });
-    strictest.map_or(0, |(index, _)| index)
+    }
 }

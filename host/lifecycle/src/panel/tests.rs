@@ -20,7 +20,13 @@ fn named(text: &str) -> PolicyName {
 }
 
 fn member(name: &str, role: PanelRole, policy: &Policy) -> Member {
-    Member { name: named(name), role, policy: policy.clone(), settings: BTreeMap::new(), signers: Vec::new() }
+    Member {
+        name: named(name),
+        role,
+        policy: policy.clone(),
+        settings: BTreeMap::new(),
+        origin: Origin::default(),
+    }
 }
 
 fn request() -> Input {
@@ -218,4 +224,49 @@ async fn policies_decide_side_by_side() {
     assert!(started.elapsed() < 2 * limit, "one after the other takes six seconds: {:?}", started.elapsed());
     let errors: Vec<Option<&str>> = decision.answers.iter().map(|answer| answer.error.as_deref()).collect();
     assert_eq!(errors, [None, Some("policy-timeout"), Some("policy-timeout")]);
+}
+
+/// What `policy what-if` asks is what decides.
+#[tokio::test]
+async fn the_policies_that_count_decide_like_the_panel() {
+    use PanelRole::{Gate, Monitor};
+    for others in [
+        &[][..],
+        &[(Gate, "default")],
+        &[(Gate, "default"), (Gate, "well_behaved")],
+        &[(Gate, "well_behaved"), (Monitor, "unreachable")],
+        &[(Monitor, "well_behaved")],
+    ] {
+        let panel = led_by_default(others);
+        let counted = Counted::of(&panel);
+        assert_eq!(counted.count(), 1 + others.iter().filter(|(role, _)| *role == Gate).count());
+        let verdict = counted.evidence(request()).and_then(|evidence| counted.decide(&evidence));
+        let (verdict, whole) =
+            (verdict.expect("a verdict"), panel.decide(&request()).await.expect("a decision"));
+        assert_eq!(
+            (verdict.kind(), verdict.moves()),
+            (whole.verdict.kind(), whole.verdict.moves()),
+            "{others:?}"
+        );
+        let words = verdict.explanation();
+        let named = words.strip_suffix(whole.verdict.explanation()).expect(words);
+        assert_eq!(named.is_empty(), counted.count() == 1, "{words}");
+    }
+    let counted = Counted::of(&led_by_default(&[(Gate, "well_behaved"), (Gate, "unreachable")]));
+    let evidence = counted.evidence(request()).expect("evidence");
+    let error = counted.decide(&evidence).expect_err("an error is stricter than a rejection");
+    assert_eq!(error.kind(), ErrorKind::PolicyTrap);
+    assert!(error.to_string().contains("policy of the panel: unreachable-1"), "{error}");
+
+    // Settings of each, with its name.
+    let panel = led_by_default(&[(Gate, "default")]);
+    let panel = panel.with_settings(&tags([("default-0.refuse-changes", "classes, output")]));
+    let counted = Counted::of(&panel);
+    let evidence = counted.evidence(request()).expect("evidence");
+    assert_eq!(evidence.context().settings["default-0.refuse-changes"], "classes,output");
+    let keys: Vec<String> = counted.declared().into_iter().map(|setting| setting.key).collect();
+    assert!(evidence.context().settings.keys().all(|key| keys.contains(key)), "{keys:?}");
+    assert!(keys.iter().any(|key| key.starts_with("default.")), "{keys:?}");
+    let wrong = Counted::of(&panel.with_settings(&tags([("default-0.unknown", "x")])));
+    assert_eq!(wrong.evidence(request()).expect_err("a setting").kind(), ErrorKind::PolicySettings);
 }

@@ -24,7 +24,8 @@ impl Transitions<'_> {
             return Err(Error::new(ErrorKind::AlreadyChampion, unchanged.explanation)
                 .with_hint("name another version; `hydra-registry list` shows them"));
         }
-        self.input(request, evidence, past, &in_force.panel).await
+        let evidence = self.with_approved_bytes(request, evidence, past).await;
+        self.input(request, &evidence, past, &in_force.panel).await
     }
 
     /// Refuses a request that has no version to be about.
@@ -41,7 +42,7 @@ impl Transitions<'_> {
             )
             .with_context("model", self.model)
             .with_hint(
-                "choose another former champion with `rollback --to`; `hydra-registry history` shows them",
+                "choose another former champion, which `hydra-registry history` shows: `hydra-registry rollback --to VERSION`",
             ));
         }
         Ok(())

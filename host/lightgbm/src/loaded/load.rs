@@ -4,41 +4,14 @@ use std::fs::File;
 use std::io::Read as _;
 use std::path::Path;
 
-use super::{Model, ModelFormat};
-use crate::extracted::{ExtractLimits, ExtractedModel};
+use super::{Model, ModelFormat, ModelLimits};
+use crate::error::raised_by;
+use crate::extracted::ExtractedModel;
 use crate::pickle::read_pickle;
 use crate::skops::read_skops;
-use crate::text::{Limits, TextModel};
+use crate::text::TextModel;
 use hydra_base::text::{QUOTED_CHARS, excerpt};
 use hydra_base::{Error, ErrorKind, Result};
-
-/// Limits for loading a model. The defaults are far above the needs of real models.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct ModelLimits {
-    /// Limits for LightGBM's text.
-    pub text: Limits,
-    /// Limits for the pickle or skops file that contains it.
-    pub extract: ExtractLimits,
-}
-
-impl ModelLimits {
-    /// Limits for the text, and for the file that contains it.
-    #[must_use]
-    pub fn new(text: Limits, extract: ExtractLimits) -> Self {
-        Self { text, extract }
-    }
-
-    /// The most bytes that a model file of that name may have. A pickle or a skops file has the text and little else.
-    #[must_use]
-    pub fn file_bytes(&self, name: &str) -> u64 {
-        let beside = if format_by_name(name) == Some(ModelFormat::Text) { 0 } else { BESIDE_TEXT_BYTES };
-        (self.text.bytes as u64).saturating_add(beside)
-    }
-}
-
-/// The most bytes of a pickle or a skops file besides the text of its model.
-const BESIDE_TEXT_BYTES: u64 = 64 << 20;
 
 /// Reads a model file of at most `limit` bytes. A larger one is refused by its size, before any of it is read.
 fn read_file(path: &Path, limit: u64) -> Result<Vec<u8>> {
@@ -48,6 +21,7 @@ fn read_file(path: &Path, limit: u64) -> Result<Vec<u8>> {
         Error::new(ErrorKind::InvalidModel, "the model file is larger than the limit")
             .with_context("bytes", bytes)
             .with_context("limit", limit)
+            .with_hint(raised_by("bytes"))
     };
     let file = File::open(path).map_err(unreadable)?;
     let announced = file.metadata().map_err(unreadable)?.len();
@@ -142,6 +116,11 @@ impl Model {
         let text = TextModel::parse(extracted.booster_text.as_bytes(), &limits.text)?;
         Self::assemble(text, format, extracted.estimator, extracted.classes, extracted.best_iteration)
     }
+}
+
+/// Whether a file of that name has LightGBM's text.
+pub(super) fn is_text_by_name(name: &str) -> bool {
+    format_by_name(name) == Some(ModelFormat::Text)
 }
 
 /// The format of MLflow's file names.

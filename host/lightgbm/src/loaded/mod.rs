@@ -5,8 +5,10 @@ mod categories;
 mod columns;
 mod facts;
 mod importance;
+mod limits;
 mod load;
 mod predict;
+mod survey;
 mod table;
 
 use std::sync::{Arc, OnceLock};
@@ -24,8 +26,9 @@ pub use categories::FeatureKind;
 pub use columns::{ColumnNames, Selection, are_placeholders, are_positions, spelled};
 pub use facts::{ModelFormat, OutputKind};
 pub use importance::Importance;
-pub use load::ModelLimits;
+pub use limits::{ModelLimits, NamedLimit};
 pub use predict::{Engine, Prediction, most_probable_class};
+pub use survey::{FeatureSurvey, Survey};
 pub use table::{Column, EncodedTable, StringColumn, Table, Values};
 
 /// A loaded LightGBM model: a native booster, or a scikit-learn style estimator.

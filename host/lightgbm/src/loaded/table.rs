@@ -5,6 +5,7 @@ use std::collections::HashSet;
 
 use super::Model;
 use super::assignment::ColumnKind;
+use super::survey::Survey;
 use crate::error::invalid;
 use crate::matrix::Matrix;
 use hydra_base::Result;
@@ -160,15 +161,34 @@ impl Model {
     /// [`ErrorKind::UnsupportedModel`](hydra_base::ErrorKind::UnsupportedModel) if neither the model nor the columns'
     /// kinds determine the features of the category lists: then use [`Model::with_categories`].
     pub fn encode<'t>(&self, table: &'t Table<'_>) -> Result<EncodedTable<'t>> {
+        self.encode_with(table, |_, _, _, _| ())
+    }
+
+    /// [`encode`](Self::encode), and counts the values in `survey`.
+    pub fn encode_noting<'t>(&self, table: &'t Table<'_>, survey: &mut Survey) -> Result<EncodedTable<'t>> {
+        self.encode_with(table, |feature, has_list, values, encoded| {
+            survey.note(feature, has_list, values, encoded);
+        })
+    }
+
+    fn encode_with<'t>(
+        &self,
+        table: &'t Table<'_>,
+        mut note: impl FnMut(usize, bool, &Values<'_>, &[f64]),
+    ) -> Result<EncodedTable<'t>> {
         let names: Vec<&str> = table.columns().iter().map(|column| column.name.as_ref()).collect();
         let order = self.match_all_columns(&names)?;
         let kinds: Vec<ColumnKind> = order.iter().map(|column| table.columns()[*column].kind).collect();
         let assignment = self.categories.assign(&kinds, self.feature_names())?;
-        let encode = |(feature, column): (usize, usize)| {
+        let encode = |(feature, column): (usize, usize)| -> Result<Cow<'t, [f64]>> {
             let column = &table.columns()[column];
-            self.categories
-                .encode(assignment.list(feature), &column.values)
-                .map_err(|error| error.with_context("column", excerpt(&*column.name, QUOTED_CHARS)))
+            let list = assignment.list(feature);
+            let encoded = self
+                .categories
+                .encode(list, &column.values)
+                .map_err(|error| error.with_context("column", excerpt(&*column.name, QUOTED_CHARS)))?;
+            note(feature, list.is_some(), &column.values, &encoded);
+            Ok(encoded)
         };
         let columns = order.into_iter().enumerate().map(encode).collect::<Result<_>>()?;
         Ok(EncodedTable { columns, rows: table.rows() })

@@ -1,5 +1,6 @@
 //! Tests of tables and their errors, and of predictions against Python's.
 
 mod facts;
+mod published;
 mod recorded;
 mod tables;

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use super::globals::Global;
 use super::value::{Id, Value, Values};
-use crate::error::damaged;
+use crate::error::{damaged, raised_by};
 use crate::extracted::{EARLY_STOP, Estimator, ExtractLimits, ExtractedModel, refuse_early_stop};
 use crate::labels::{ClassLabel, ClassLabels};
 use crate::numpy::ElementType;
@@ -140,7 +140,8 @@ fn array(values: &Values<'_>, id: Id, limits: &ExtractLimits) -> Result<ClassLab
     if count > limits.classes {
         return Err(damaged("there are too many class labels")
             .with_context("classes", count)
-            .with_context("limit", limits.classes));
+            .with_context("limit", limits.classes)
+            .with_hint(raised_by("classes")));
     }
     let element = element_type(values, element)?;
     match values.get(data) {

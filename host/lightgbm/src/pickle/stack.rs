@@ -1,7 +1,7 @@
 //! The stack, the memo and the values of the machine, all within one limit.
 
 use super::value::{Id, Value, Values};
-use crate::error::damaged;
+use crate::error::{damaged, raised_by};
 use hydra_base::{Error, Result};
 
 /// Stores the values of a pickle.
@@ -115,6 +115,8 @@ impl<'a> Stack<'a> {
     }
 
     fn too_many_values(&self) -> Error {
-        damaged("the pickle has too many values").with_context("limit", self.limit)
+        damaged("the pickle has too many values")
+            .with_context("limit", self.limit)
+            .with_hint(raised_by("pickle-values"))
     }
 }

@@ -151,6 +151,34 @@ fn a_generators_seed_is_ignored() {
     assert_eq!(read(&bytes).unwrap().booster_text, "tree\n");
 }
 
+/// As people attach them, and as scikit-learn does for the routing of metadata.
+#[test]
+fn harmless_attributes_are_ignored() {
+    let trained = [global("datetime", "datetime"), text("\u{7}x"), b"\x85R".to_vec()].concat();
+    let routing =
+        object("sklearn.utils._metadata_requests", "MetadataRequest", &[("owner", text("LGBMRegressor"))]);
+    let attributes = [("trained_at", trained), ("_metadata_request", routing), ("_Booster", booster())];
+    let bytes = pickle(&object("lightgbm.sklearn", "LGBMRegressor", &attributes));
+    assert_eq!(read(&bytes).unwrap().booster_text, "tree\n");
+}
+
+#[test]
+fn an_object_of_scikit_learn_is_refused_with_what_it_holds() {
+    let scaler = object("sklearn.preprocessing._data", "StandardScaler", &[]);
+    let model = object("lightgbm.sklearn", "LGBMRegressor", &[("_Booster", booster())]);
+    let pipeline = object("sklearn.pipeline", "Pipeline", &[("scaler", scaler), ("model", model)]);
+    let error = read(&pickle(&pipeline)).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::UnsupportedModel);
+    insta::assert_snapshot!(
+        error,
+        @"the pickle is an object of scikit-learn, not a model of LightGBM alone (class: sklearn.pipeline.Pipeline, holds: sklearn.preprocessing._data.StandardScaler, lightgbm.sklearn.LGBMRegressor, lightgbm.basic.Booster, offset: 30)"
+    );
+    // Within a model of LightGBM, it is a name like any other.
+    let attributes = [("_Booster", booster()), ("wrapped", object("sklearn.pipeline", "Pipeline", &[]))];
+    let error = read(&pickle(&object("lightgbm.sklearn", "LGBMRegressor", &attributes))).unwrap_err();
+    assert!(error.to_string().contains("(name: sklearn.pipeline.Pipeline, "), "{error}");
+}
+
 #[test]
 fn listed_names_alone_are_not_a_model() {
     for body in [

@@ -5,7 +5,7 @@ use std::io::{Cursor, Read as _};
 use zip::result::ZipError;
 use zip::{CompressionMethod, ZipArchive, ZipReadOptions};
 
-use crate::error::damaged;
+use crate::error::{damaged, raised_by};
 use crate::extracted::ExtractLimits;
 use hydra_base::text::{QUOTED_CHARS, excerpt};
 use hydra_base::{Error, ErrorKind, Result};
@@ -29,7 +29,8 @@ impl<'a> Archive<'a> {
         if entries > limits.members {
             return Err(damaged("the skops file has too many members")
                 .with_context("members", entries)
-                .with_context("limit", limits.members));
+                .with_context("limit", limits.members)
+                .with_hint(raised_by("skops-members")));
         }
         let zip = ZipArchive::new(Cursor::new(bytes)).map_err(unreadable)?;
         Ok(Self { zip, limits: *limits })
@@ -67,7 +68,12 @@ impl<'a> Archive<'a> {
         }
         Err(damaged("a member of the skops file is too large")
             .with_context("member", shown)
-            .with_context("limit", limit))
+            .with_context("limit", limit)
+            .with_hint(raised_by(if limit == self.limits.member_bytes {
+                "skops-member-bytes"
+            } else {
+                "skops-ratio"
+            })))
     }
 }
 

@@ -10,11 +10,11 @@ use std::borrow::Cow;
 
 use serde_json::Value;
 
-use crate::error::damaged;
+use crate::error::{damaged, raised_by};
 use crate::extracted::{Estimator, ExtractLimits, ExtractedModel, refuse_early_stop};
 use crate::labels::ClassLabels;
 use crate::numpy::{read_npy, read_npy_scalar};
-use hydra_base::text::{QUOTED_CHARS, excerpt};
+use hydra_base::text::{QUOTED_CHARS, excerpt, listed};
 use hydra_base::{Error, ErrorKind, Result};
 
 use archive::Archive;
@@ -29,13 +29,10 @@ pub fn read_skops(bytes: &[u8], limits: &ExtractLimits) -> Result<ExtractedModel
     let schema = archive.member("schema.json")?;
     let root: Root = serde_json::from_slice(&schema)
         .map_err(|error| damaged("the schema of the skops file is damaged").with_source(error))?;
+    let Some(estimator) = Estimator::from_class(&root.module, &root.class) else {
+        return Err(refused(&root, &schema));
+    };
     drop(schema);
-    let estimator = Estimator::from_class(&root.module, &root.class).ok_or_else(|| {
-        Error::new(ErrorKind::UnsupportedModel, "the skops file is not a LightGBM model").with_context(
-            "class",
-            format!("{}.{}", excerpt(&root.module, QUOTED_CHARS), excerpt(&root.class, QUOTED_CHARS)),
-        )
-    })?;
     let attributes = root.attributes.ok_or_else(|| damaged("the skops file has no attributes"))?;
     let Attributes { booster, handle, best_iteration, pred_early_stop, classes, encoder } = attributes;
     let (handle, best_iteration) = if estimator == Estimator::Booster {
@@ -65,6 +62,56 @@ pub fn read_skops(bytes: &[u8], limits: &ExtractLimits) -> Result<ExtractedModel
     })
 }
 
+/// The refusal of an object that is not a model of LightGBM, with the classes of what it holds.
+fn refused(root: &Root, schema: &[u8]) -> Error {
+    let class = qualified(&root.module, &root.class);
+    let mut held = Vec::new();
+    // A larger one has a model's text within it.
+    if schema.len() <= MOST_SCANNED
+        && let Ok(tree) = serde_json::from_slice::<Value>(schema)
+    {
+        note_classes(&tree, &mut held);
+    }
+    held.retain(|name| *name != class);
+    let error = Error::new(ErrorKind::UnsupportedModel, "the skops file is not a LightGBM model");
+    let error = error.with_context("class", class);
+    let error = if held.is_empty() { error } else { error.with_context("holds", listed(&held)) };
+    error.with_hint(
+        "log the estimator of LightGBM alone with `mlflow.lightgbm.log_model`, and transform rows before they are scored",
+    )
+}
+
+/// The most bytes of a tree whose classes are listed.
+const MOST_SCANNED: usize = 64 << 20;
+
+/// How many classes are listed.
+const MOST_CLASSES: usize = 32;
+
+fn qualified(module: &str, class: &str) -> String {
+    format!("{}.{}", excerpt(module, QUOTED_CHARS), excerpt(class, QUOTED_CHARS))
+}
+
+/// The classes of scikit-learn and LightGBM in a tree, each once, in their order.
+fn note_classes(node: &Value, found: &mut Vec<String>) {
+    match node {
+        Value::Array(items) => items.iter().for_each(|item| note_classes(item, found)),
+        Value::Object(members) => {
+            let text = |key: &str| members.get(key).and_then(Value::as_str);
+            if let (Some(module), Some(class)) = (text("__module__"), text("__class__"))
+                && (module.starts_with("sklearn.") || module.starts_with("lightgbm."))
+                && found.len() < MOST_CLASSES
+            {
+                let name = qualified(module, class);
+                if !found.contains(&name) {
+                    found.push(name);
+                }
+            }
+            members.values().for_each(|member| note_classes(member, found));
+        }
+        _ => {}
+    }
+}
+
 /// An integer, possibly NumPy's; `None` for Python's `None`.
 fn whole(setting: Setting, archive: &mut Archive<'_>) -> Result<Option<i64>> {
     let unreadable = || damaged("a setting of the model in the skops file is not an integer");
@@ -87,7 +134,8 @@ fn class_labels(array: Array, archive: &mut Archive<'_>, limits: &ExtractLimits)
         Array::Json { labels } if labels.len() > limits.classes => {
             Err(damaged("there are too many class labels")
                 .with_context("classes", labels.len())
-                .with_context("limit", limits.classes))
+                .with_context("limit", limits.classes)
+                .with_hint(raised_by("classes")))
         }
         Array::Json { labels } => schema::labels_of(&labels),
     }

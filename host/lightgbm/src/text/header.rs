@@ -2,6 +2,7 @@
 
 use super::Limits;
 use super::lines::Lines;
+use crate::error::hinted;
 use crate::objective::Objective;
 use hydra_base::{Error, ErrorKind, Result};
 
@@ -142,7 +143,7 @@ impl<'a> Found<'a> {
             &at("num_class"),
             "num_class",
             self.num_class.ok_or_else(missing("num_class"))?,
-            limits.classes,
+            (limits.classes, "classes"),
         )?;
         if let Some(trees) = self.num_tree_per_iteration
             && usize::try_from(trees) != Ok(num_class)
@@ -151,8 +152,12 @@ impl<'a> Found<'a> {
             return Err(at("num_tree_per_iteration").invalid(message, "num_tree_per_iteration"));
         }
         let last = self.max_feature_idx.ok_or_else(missing("max_feature_idx"))?;
-        let num_features =
-            capped(&at("max_feature_idx"), "max_feature_idx", last.saturating_add(1), limits.features)?;
+        let num_features = capped(
+            &at("max_feature_idx"),
+            "max_feature_idx",
+            last.saturating_add(1),
+            (limits.features, "features"),
+        )?;
         let feature_names = self.feature_names.ok_or_else(missing("feature_names"))?;
         let feature_infos = self.feature_infos.ok_or_else(missing("feature_infos"))?;
         let constraints = self.monotone_constraints;
@@ -175,10 +180,13 @@ impl<'a> Found<'a> {
     }
 }
 
-fn capped(lines: &Lines<'_>, key: &str, value: i32, limit: usize) -> Result<usize> {
+fn capped(lines: &Lines<'_>, key: &str, value: i32, (limit, name): (usize, &str)) -> Result<usize> {
     match usize::try_from(value) {
         Ok(value) if (1..=limit).contains(&value) => Ok(value),
-        _ => Err(lines.invalid(format!("{value} is not between 1 and the limit of {limit}"), key)),
+        _ => {
+            let error = lines.invalid(format!("{value} is not between 1 and the limit of {limit}"), key);
+            Err(hinted(error, value > 0, name))
+        }
     }
 }
 
@@ -226,7 +234,8 @@ fn sizes(lines: &Lines<'_>, text: &str, limits: &Limits) -> Result<Vec<usize>> {
         );
     }
     if sizes.len() > limits.trees {
-        return Err(lines.invalid(format!("more trees than the limit of {}", limits.trees), "tree_sizes"));
+        let error = lines.invalid(format!("more trees than the limit of {}", limits.trees), "tree_sizes");
+        return Err(hinted(error, true, "trees"));
     }
     Ok(sizes)
 }

@@ -1,5 +1,6 @@
 //! Limits for the sizes that a model may declare.
 
+use crate::error::raised_by;
 use hydra_base::{Error, ErrorKind, Result};
 
 /// Limits for a model, checked before memory is allocated for a declared size.
@@ -43,7 +44,8 @@ impl Limits {
         if bytes > self.bytes {
             return Err(Error::new(ErrorKind::InvalidModel, "the model text is larger than the limit")
                 .with_context("bytes", bytes)
-                .with_context("limit", self.bytes));
+                .with_context("limit", self.bytes)
+                .with_hint(raised_by("bytes")));
         }
         Ok(())
     }

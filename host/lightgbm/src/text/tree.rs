@@ -7,6 +7,7 @@ use super::keys::{KEYS, Key};
 use super::lines::Lines;
 use super::shape::Shape;
 use crate::decimal::Number;
+use crate::error::hinted;
 use hydra_base::{ErrorKind, Result};
 
 /// Reads all trees and the `end of trees` line.
@@ -57,7 +58,8 @@ impl<'a> Trees<'a> {
         }
         self.check_place(lines, begin)?;
         if index == self.limits.trees {
-            return Err(lines.invalid_line(format!("more trees than the limit of {}", self.limits.trees)));
+            let error = lines.invalid_line(format!("more trees than the limit of {}", self.limits.trees));
+            return Err(hinted(error, true, "trees"));
         }
         if usize::try_from(lines.integer("Tree")?) != Ok(index) {
             return Err(lines.invalid_above("trees are not numbered from 0 without gaps", "Tree"));
@@ -68,9 +70,9 @@ impl<'a> Trees<'a> {
         let tree = self.forest.tree(self.forest.len() - 1);
         let depth = self.shape.check(tree).map_err(|message| lines.invalid_line(message))?;
         if depth > self.limits.depth {
-            return Err(
-                lines.invalid_line(format!("depth {depth} exceeds the limit of {}", self.limits.depth))
-            );
+            let error =
+                lines.invalid_line(format!("depth {depth} exceeds the limit of {}", self.limits.depth));
+            return Err(hinted(error, true, "depth"));
         }
         self.infinite |= tree.leaf_value().iter().any(|value| value.is_infinite());
         self.forest.max_depth = self.forest.max_depth.max(depth);
@@ -183,11 +185,12 @@ impl<'f> Block<'f> {
         let nodes = leaves.saturating_sub(1);
         match key {
             Key::NumLeaves => {
-                self.span.num_leaves = count(lines, name, 1, self.limits.leaves)?;
+                self.span.num_leaves = count(lines, name, 1, (self.limits.leaves, "leaves"))?;
                 lines.check_room(name, self.span.num_leaves)
             }
             Key::NumCat => {
-                self.span.num_categorical = count(lines, name, 0, self.limits.categorical_splits)?;
+                self.span.num_categorical =
+                    count(lines, name, 0, (self.limits.categorical_splits, "categorical-splits"))?;
                 lines.check_room(name, self.span.num_categorical)
             }
             Key::SplitFeature => {
@@ -329,12 +332,19 @@ impl<'f> Block<'f> {
     }
 }
 
-fn count(lines: &mut Lines<'_>, name: &str, least: usize, limit: usize) -> Result<usize> {
+fn count(
+    lines: &mut Lines<'_>,
+    name: &str,
+    least: usize,
+    (limit, limit_name): (usize, &str),
+) -> Result<usize> {
     let value = lines.integer(name)?;
     match usize::try_from(value) {
         Ok(value) if (least..=limit).contains(&value) => Ok(value),
         _ => {
-            Err(lines.invalid_above(format!("{value} is not between {least} and the limit of {limit}"), name))
+            let error =
+                lines.invalid_above(format!("{value} is not between {least} and the limit of {limit}"), name);
+            Err(hinted(error, value > 0, limit_name))
         }
     }
 }

@@ -1,5 +1,7 @@
 //! Artifacts in a local directory.
 
+mod moved;
+
 use std::io;
 use std::path::{Component, Path, PathBuf};
 
@@ -35,8 +37,8 @@ impl LocalAccess {
         Err(Error::new(ErrorKind::Untrusted, "a remote server's artifact URI is a local directory")
             .with_context("path", path.display())
             .with_hint(
-                "if the server shares this disk, add the directory to HYDRA_ALLOWED_ARTIFACT_ROOTS; otherwise start \
-                 the server with `--serve-artifacts`",
+                "if the server shares this disk, add the directory to HYDRA_ALLOWED_ARTIFACT_ROOTS; if the files are elsewhere, \
+                 name the place with `--artifact-root-map OLD=NEW`; otherwise start the server with `--serve-artifacts`",
             ))
     }
 }
@@ -49,12 +51,21 @@ impl LocalAccess {
 pub struct LocalArtifacts {
     uri: String,
     root: PathBuf,
+    /// The directory of the store that named the root.
+    home: Option<PathBuf>,
 }
 
 impl LocalArtifacts {
     /// The artifacts below `root`, the directory that `uri` names.
     pub fn new(uri: impl Into<String>, root: impl Into<PathBuf>) -> Self {
-        Self { uri: uri.into(), root: root.into() }
+        Self { uri: uri.into(), root: root.into(), home: None }
+    }
+
+    /// The same root, named by a local store in the directory `home`: if the store was moved with its artifacts, errors name both places,
+    /// and writes do not create the old one again.
+    #[must_use]
+    pub fn of_store_at(self, home: Option<PathBuf>) -> Self {
+        Self { home, ..self }
     }
 
     /// The file or directory of a relative path. Rejects `..` and links out of the root.
@@ -76,6 +87,12 @@ impl LocalArtifacts {
         F: AsyncFnOnce(&mut tokio::fs::File) -> io::Result<()>,
     {
         let destination = self.locate(path)?;
+        if let Some(hint) = moved::hint(&self.root, self.home.as_deref()) {
+            let why = "the artifacts of the store are not where it says that they are";
+            return Err(Error::new(ErrorKind::ArtifactNotFound, why)
+                .with_context("path", self.root.display())
+                .with_hint(hint));
+        }
         let failed = |error| storage_error("cannot write an artifact", &destination, error);
         let directory = destination.parent().filter(|_| !path.is_empty()).ok_or_else(|| {
             Error::new(ErrorKind::InvalidArgument, "an artifact needs a file name").with_context("path", path)
@@ -95,6 +112,20 @@ impl LocalArtifacts {
 impl ArtifactStore for LocalArtifacts {
     fn uri(&self) -> &str {
         &self.uri
+    }
+
+    fn remedy(&self) -> Option<String> {
+        if self.root.exists() {
+            return None;
+        }
+        if let Some(hint) = moved::hint(&self.root, self.home.as_deref()) {
+            return Some(hint);
+        }
+        // Where the directories around it are there, only this root is gone.
+        if self.root.ancestors().skip(1).take(2).any(Path::exists) {
+            return None;
+        }
+        Some("if the artifacts have moved, name their new root with `--artifact-root-map OLD=NEW`".to_owned())
     }
 
     async fn list(&self, path: &str) -> Result<Vec<ArtifactInfo>> {
@@ -124,8 +155,12 @@ impl ArtifactStore for LocalArtifacts {
     async fn open(&self, path: &str) -> Result<ArtifactReader> {
         let full = self.locate(path)?;
         let missing = || {
-            Error::new(ErrorKind::ArtifactNotFound, "there is no such artifact")
-                .with_context("path", full.display())
+            let error = Error::new(ErrorKind::ArtifactNotFound, "there is no such artifact")
+                .with_context("path", full.display());
+            match self.remedy() {
+                Some(hint) => error.with_hint(hint),
+                None => error,
+            }
         };
         let size = match tokio::fs::metadata(&full).await {
             // Opening a pipe would wait for its writer.

@@ -3,6 +3,8 @@
 mod local;
 #[cfg(feature = "object-stores")]
 mod object;
+mod roots;
+mod tree;
 mod whole;
 
 use std::collections::BTreeMap;
@@ -21,7 +23,10 @@ use hydra_base::error::{Error, ErrorKind, Result};
 pub(crate) use local::LocalAccess;
 pub use local::LocalArtifacts;
 #[cfg(feature = "object-stores")]
-pub use object::ObjectArtifacts;
+pub use object::{ObjectArtifacts, ObjectFile, ObjectUpload, is_object_uri};
+pub use roots::ArtifactRoots;
+pub(crate) use roots::MovedArtifacts;
+pub use tree::{TreeLimits, download_tree};
 pub use whole::read_whole;
 
 /// A stream of an artifact's bytes.
@@ -70,6 +75,16 @@ pub type OnProgress<'a> = &'a (dyn Fn(u64) + Send + Sync);
 pub trait ArtifactStore: Debug + Send + Sync {
     /// The root's artifact URI, in the form of a model version's source.
     fn uri(&self) -> &str;
+
+    /// Where the files are, for messages: another URI than the store's if the root has [moved](ArtifactRoots).
+    fn place(&self) -> &str {
+        self.uri()
+    }
+
+    /// What to do about files that are missing, as far as the root shows it.
+    fn remedy(&self) -> Option<String> {
+        None
+    }
 
     /// Files and directories directly below `path` (the root itself is `""`), sorted by path. A missing directory is
     /// empty. The listed paths are relative to the root.

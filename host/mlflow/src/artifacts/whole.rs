@@ -6,7 +6,7 @@ use crate::artifacts::{ArtifactReader, ArtifactStore, read_error};
 use hydra_base::error::{ErrorKind, Result};
 
 /// The number of times that a download is started before its failure is returned.
-const DOWNLOADS: u32 = 3;
+pub(super) const DOWNLOADS: u32 = 3;
 
 /// Reads a whole artifact; `None` if it is larger than `limit` bytes, of which nothing is read if the store says so. A failed download starts again, at most twice.
 pub async fn read_whole(artifacts: &dyn ArtifactStore, path: &str, limit: u64) -> Result<Option<Vec<u8>>> {

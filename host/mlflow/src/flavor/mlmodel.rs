@@ -1,4 +1,4 @@
-//! Reads `MLmodel`, an untrusted file. Only the `lightgbm` flavor and the signature are used.
+//! Reads `MLmodel`, an untrusted file. Only the `lightgbm` flavor, or else the `sklearn` flavor, and the signature are used.
 
 use std::collections::BTreeMap;
 
@@ -9,6 +9,9 @@ use super::BOOSTER_CLASS;
 use super::signature::{RawSignature, Signature};
 use hydra_base::text::{QUOTED_CHARS, excerpt, listed};
 use hydra_base::{Error, ErrorKind, Result};
+
+/// What stands for the class of a model in the `sklearn` flavor, which the file does not name.
+pub const SKLEARN_CLASS: &str = "an estimator of the flavor sklearn";
 
 /// Limits for reading an `MLmodel` file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,13 +53,14 @@ pub struct MlModel {
     pub utc_time_created: Option<String>,
 }
 
-/// The `flavors.lightgbm` section.
+/// The `flavors.lightgbm` section, or what the `flavors.sklearn` section says of the same.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct LightGbmFlavor {
     /// The model file, relative to the directory of `MLmodel`. It is checked to stay below it.
     pub data: String,
-    /// The Python class of the model; `lightgbm.basic.Booster` if the file names none.
+    /// The Python class of the model; `lightgbm.basic.Booster` if the file names none, and [`SKLEARN_CLASS`] for the flavor `sklearn`, which
+    /// has estimators of any class.
     pub model_class: String,
     /// `skops`, `cloudpickle` or `pickle`; without meaning for boosters.
     pub serialization_format: Option<String>,
@@ -67,29 +71,37 @@ pub struct LightGbmFlavor {
 impl MlModel {
     /// Reads an `MLmodel` file in YAML or JSON syntax.
     ///
-    /// [`ErrorKind::InvalidModel`] if it is damaged or beyond the limits, [`ErrorKind::UnsupportedModel`] if it has no
-    /// `lightgbm` flavor (the message lists its flavors), [`ErrorKind::Untrusted`] if the data path is absolute,
+    /// [`ErrorKind::InvalidModel`] if it is damaged or beyond the limits, [`ErrorKind::UnsupportedModel`] if it has neither a
+    /// `lightgbm` flavor nor a `sklearn` flavor (the message lists its flavors), [`ErrorKind::Untrusted`] if the data path is absolute,
     /// contains `..`, or is not a plain relative path.
     pub fn parse(bytes: &[u8], limits: &MlModelLimits) -> Result<Self> {
         let raw = deserialize(bytes, limits)?;
         let Some(flavors) = raw.flavors else {
             return Err(invalid("`MLmodel` has no flavors"));
         };
-        let Some(flavor) = flavors.lightgbm else {
-            let others: Vec<&str> = flavors.others.keys().map(String::as_str).collect();
-            return Err(Error::new(ErrorKind::UnsupportedModel, "the model has no lightgbm flavor")
-                .with_context("flavors", listed(&others))
-                .with_hint("log the model with `mlflow.lightgbm`"));
-        };
-        let data = flavor.data.ok_or_else(|| invalid("`flavors.lightgbm` names no data file"))?;
-        check_data_path(&data)?;
-        Ok(Self {
-            lightgbm: LightGbmFlavor {
-                data,
+        let lightgbm = match (flavors.lightgbm, flavors.sklearn) {
+            (Some(flavor), _) => LightGbmFlavor {
+                data: flavor.data.ok_or_else(|| invalid("`flavors.lightgbm` names no data file"))?,
                 model_class: flavor.model_class.unwrap_or_else(|| BOOSTER_CLASS.to_owned()),
                 serialization_format: flavor.serialization_format,
                 lgb_version: flavor.lgb_version,
             },
+            (None, Some(flavor)) => LightGbmFlavor {
+                data: flavor.pickled_model.ok_or_else(|| invalid("`flavors.sklearn` names no model file"))?,
+                model_class: SKLEARN_CLASS.to_owned(),
+                serialization_format: flavor.serialization_format,
+                lgb_version: None,
+            },
+            (None, None) => {
+                let others: Vec<&str> = flavors.others.keys().map(String::as_str).collect();
+                return Err(Error::new(ErrorKind::UnsupportedModel, "the model has no lightgbm flavor")
+                    .with_context("flavors", listed(&others))
+                    .with_hint("log the model with `mlflow.lightgbm`"));
+            }
+        };
+        check_data_path(&lightgbm.data)?;
+        Ok(Self {
+            lightgbm,
             signature: raw.signature.map(Signature::from_raw).transpose()?,
             run_id: raw.run_id,
             model_id: raw.model_id,
@@ -114,6 +126,7 @@ struct RawMlModel {
 #[derive(Deserialize)]
 struct RawFlavors {
     lightgbm: Option<RawLightGbm>,
+    sklearn: Option<RawSklearn>,
     #[serde(flatten)]
     #[expect(clippy::zero_sized_map_values, reason = "only the names of the other flavors matter")]
     others: BTreeMap<String, IgnoredAny>,
@@ -125,6 +138,12 @@ struct RawLightGbm {
     model_class: Option<String>,
     serialization_format: Option<String>,
     lgb_version: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct RawSklearn {
+    pickled_model: Option<String>,
+    serialization_format: Option<String>,
 }
 
 fn deserialize(bytes: &[u8], limits: &MlModelLimits) -> Result<RawMlModel> {

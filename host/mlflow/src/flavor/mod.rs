@@ -10,7 +10,7 @@ mod signature;
 mod yaml;
 
 pub use directory::{DirectoryFile, Identity, ModelDirectory, PythonEnvironment};
-pub use mlmodel::{LightGbmFlavor, MlModel, MlModelLimits};
+pub use mlmodel::{LightGbmFlavor, MlModel, MlModelLimits, SKLEARN_CLASS};
 pub use saved::SavedMlModel;
 pub(crate) use signature::columns_json;
 pub use signature::{ColumnSpec, Signature};

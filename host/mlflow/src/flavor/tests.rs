@@ -90,9 +90,22 @@ utc_time_created: '2026-11-23 13:52:42.925855'
 
 #[test]
 fn other_flavors_are_named() {
-    let error = parse("flavors: {sklearn: {pickled_model: model.pkl}, python_function: {}}").unwrap_err();
+    let error = parse("flavors: {xgboost: {data: model.xgb}, python_function: {}}").unwrap_err();
     assert_eq!(error.kind(), ErrorKind::UnsupportedModel);
-    assert_eq!(error.to_string(), "the model has no lightgbm flavor (flavors: python_function, sklearn)");
+    assert_eq!(error.to_string(), "the model has no lightgbm flavor (flavors: python_function, xgboost)");
+}
+
+#[test]
+fn the_flavor_of_scikit_learn_stands_in_for_that_of_lightgbm() {
+    let sklearn =
+        "sklearn: {pickled_model: m.pkl, serialization_format: cloudpickle, sklearn_version: 1.9.1}";
+    let read = parse(&format!("flavors: {{{sklearn}, python_function: {{}}}}")).unwrap().lightgbm;
+    assert_eq!((read.data.as_str(), read.model_class.as_str()), ("m.pkl", SKLEARN_CLASS));
+    assert_eq!(read.serialization_format.as_deref(), Some("cloudpickle"));
+    let both = parse(&format!("flavors: {{{sklearn}, lightgbm: {{data: model.lgb}}}}")).unwrap().lightgbm;
+    assert_eq!((both.data.as_str(), both.model_class.as_str()), ("model.lgb", BOOSTER_CLASS));
+    assert_eq!(kind("flavors: {sklearn: {}}"), ErrorKind::InvalidModel);
+    assert_eq!(kind("flavors: {sklearn: {pickled_model: ../m.pkl}}"), ErrorKind::Untrusted);
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! Artifacts through the tracking server's proxy: `mlflow-artifacts:/…`.
 
+mod download;
+
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
@@ -7,14 +9,14 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use futures_util::StreamExt;
 use futures_util::stream::{self, BoxStream};
-use futures_util::{Stream, StreamExt};
 use reqwest::header::{ACCEPT_ENCODING, CONTENT_LENGTH, HeaderValue};
-use reqwest::{Body, Method, Response};
+use reqwest::{Body, Method};
 use tokio::io::AsyncReadExt;
 use tokio::sync::mpsc;
-use tokio::time::{Instant, sleep, timeout, timeout_at};
-use tokio_util::io::{ReaderStream, StreamReader};
+use tokio::time::{Instant, sleep, timeout_at};
+use tokio_util::io::ReaderStream;
 use url::Url;
 
 use super::RestStore;
@@ -22,15 +24,13 @@ use super::body::read_up_to;
 use super::failure::Failure;
 use super::retry::RetryBudget;
 use super::transport::{ARTIFACTS, Call, Transport};
+use super::web_page::Page;
 use super::wire::FilesAnswer;
 use crate::artifacts::{ArtifactReader, ArtifactStore, OnProgress, parent, segments};
 use crate::entities::ArtifactInfo;
-use crate::uri::ArtifactUri;
+use crate::uri::{ArtifactUri, redact};
 use hydra_base::error::{Error, ErrorKind, Result};
 
-/// The least rate of a download after the first [idle timeout](Transport::idle_timeout): a server must not keep a command busy
-/// with a byte now and then.
-const LEAST_BYTES_PER_SECOND: u64 = 16 << 10;
 const UPLOAD_CHUNK: usize = 256 * 1024;
 const MAX_ANSWER_BYTES: usize = 1 << 20;
 
@@ -114,7 +114,12 @@ impl ArtifactStore for ProxiedArtifacts {
             };
             let answer = timeout_at(budget.deadline(), answer).await;
             match answer.unwrap_or_else(|_| Err(Failure::timed_out(&name))) {
-                Ok(answer) => return Ok(checked_reader(path, answer, self.transport.idle_timeout())),
+                Ok(answer) => {
+                    let asked_for = (name.as_str(), &url);
+                    return Ok(
+                        download::reader(asked_for, path, answer, self.transport.idle_timeout()).await?
+                    );
+                }
                 Err(failure) => {
                     // Servers before 3.17 answer status 500 for a missing file, and all servers answer other errors for
                     // a directory.
@@ -126,7 +131,9 @@ impl ArtifactStore for ProxiedArtifacts {
                         || (odd && !self.is_file(path, &mut budget).await?)
                     {
                         let failure = failure.into_kind(ErrorKind::ArtifactNotFound).into_final();
-                        return Err(Error::from(failure).with_context("artifact", path));
+                        return Err(Error::from(failure)
+                            .with_context("artifact", path)
+                            .with_context("root", redact(&self.uri)));
                     }
                     budget.wait_after(failure).await?;
                 }
@@ -258,7 +265,12 @@ impl ProxiedArtifacts {
         let request = request.header(CONTENT_LENGTH, size).body(Body::wrap_stream(chunks));
         let exchange = async {
             let answer = self.transport.send(name, request).await?;
-            read_up_to(name, answer, MAX_ANSWER_BYTES).await
+            let (status, headers) = (answer.status(), answer.headers().clone());
+            let body = read_up_to(name, answer, MAX_ANSWER_BYTES).await?;
+            match Page::of(&headers, &body) {
+                Some(page) => Err(Failure::page(name, status, &page, "JSON")),
+                None => Ok(()),
+            }
         };
         tokio::pin!(exchange);
         let idle_deadline = sleep(idle);
@@ -272,7 +284,7 @@ impl ProxiedArtifacts {
                     moved(sent);
                     idle_deadline.as_mut().reset(Instant::now() + idle);
                 }
-                answer = &mut exchange => return answer.map(drop),
+                answer = &mut exchange => return answer,
                 () = &mut idle_deadline => return Err(Failure::timed_out(name)),
             }
         }
@@ -288,53 +300,4 @@ async fn open_source(path: &Path) -> Result<(tokio::fs::File, u64)> {
     let file = tokio::fs::File::open(path).await.map_err(failed)?;
     let size = file.metadata().await.map_err(failed)?.len();
     Ok((file, size))
-}
-
-/// The body as a reader that fails if the body ends early or stalls.
-fn checked_reader(path: &str, answer: Response, idle: Duration) -> ArtifactReader {
-    let expected = answer.content_length();
-    let body = answer.bytes_stream();
-    let checked = checked(path.to_owned(), Box::pin(body), expected, idle);
-    ArtifactReader::new(StreamReader::new(Box::pin(checked)), expected)
-}
-
-fn checked<S>(
-    path: String,
-    body: S,
-    expected: Option<u64>,
-    idle: Duration,
-) -> impl Stream<Item = io::Result<Bytes>>
-where
-    S: Stream<Item = reqwest::Result<Bytes>> + Unpin,
-{
-    let started = Instant::now();
-    stream::try_unfold((body, 0u64), move |(mut body, received)| {
-        let path = path.clone();
-        async move {
-            let fail = |kind, message: &str| {
-                let expected = expected.map_or_else(|| "unknown".to_owned(), |expected| expected.to_string());
-                Error::new(kind, message)
-                    .with_context("artifact", &path)
-                    .with_context("received", received)
-                    .with_context("expected", expected)
-                    .with_retryable(true)
-            };
-            let patience = idle.saturating_add(Duration::from_secs(received / LEAST_BYTES_PER_SECOND));
-            if started.elapsed() > patience {
-                return Err(io::Error::other(fail(ErrorKind::Timeout, "the download is too slow")));
-            }
-            match timeout(idle, body.next()).await {
-                Ok(Some(Ok(chunk))) => {
-                    let received = received + chunk.len() as u64;
-                    Ok(Some((chunk, (body, received))))
-                }
-                Ok(None) if expected.is_none_or(|expected| expected == received) => Ok(None),
-                Ok(None) => Err(io::Error::other(fail(ErrorKind::Integrity, "the download ended early"))),
-                Ok(Some(Err(error))) => Err(io::Error::other(
-                    fail(ErrorKind::Integrity, "the download ended early").with_source(error.without_url()),
-                )),
-                Err(_) => Err(io::Error::other(fail(ErrorKind::Timeout, "the download stalled"))),
-            }
-        }
-    })
 }

@@ -77,6 +77,19 @@ pub(super) async fn read_up_to(name: &str, answer: Response, limit: usize) -> Re
     Ok(bytes)
 }
 
+/// The first `limit` bytes of a body, or those before its connection broke.
+pub(super) async fn read_beginning(answer: Response, limit: usize) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    let mut body = answer.bytes_stream();
+    while let Some(Ok(chunk)) = body.next().await {
+        bytes.extend_from_slice(&chunk[..chunk.len().min(limit - bytes.len())]);
+        if bytes.len() == limit {
+            break;
+        }
+    }
+    bytes
+}
+
 fn append(name: &str, bytes: &mut Vec<u8>, chunk: &[u8], limit: usize) -> Result<(), Failure> {
     if bytes.len() + chunk.len() > limit {
         return Err(Failure::too_large(name, limit, "bytes"));

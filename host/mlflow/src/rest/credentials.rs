@@ -22,32 +22,13 @@ pub(super) fn authorization(url: &Url, environment: &Environment) -> Result<Opti
         return basic(&user, &password).map(Some);
     }
     let file = CredentialsFile::read(environment)?;
-    let user = secret(environment, environment::USERNAME)?.or(file.get("mlflow_tracking_username"));
-    let password = secret(environment, environment::PASSWORD)?.or(file.get("mlflow_tracking_password"));
-    match (user, password, secret(environment, environment::TOKEN)?) {
+    let user = environment.secret(environment::USERNAME)?.or(file.get("mlflow_tracking_username"));
+    let password = environment.secret(environment::PASSWORD)?.or(file.get("mlflow_tracking_password"));
+    match (user, password, environment.secret(environment::TOKEN)?) {
         (Some(user), Some(password), _) => basic(user, password).map(Some),
         (_, _, Some(token)) => secret_header(&format!("Bearer {token}")).map(Some),
         _ => Ok(None),
     }
-}
-
-/// The value of a variable of credentials, without the line end that secrets from files have. Other control characters, and spaces at an
-/// end or in a token, are not sent: they come from a mistake in copying, and the server would only answer that access is denied.
-fn secret<'e>(environment: &'e Environment, name: &'static str) -> Result<Option<&'e str>> {
-    let Some(value) = environment.get(name) else { return Ok(None) };
-    let value = value.trim_end_matches(['\r', '\n']);
-    let is_token = name == environment::TOKEN;
-    let flaw = if value.is_empty() {
-        "is empty"
-    } else if value.contains(char::is_control) {
-        "contains a line end or another control character"
-    } else if value.trim() != value || (is_token && value.contains(char::is_whitespace)) {
-        "contains a space"
-    } else {
-        return Ok(Some(value));
-    };
-    Err(Error::new(ErrorKind::Config, format!("the value of `{name}` {flaw}"))
-        .with_hint(format!("set `{name}` again")))
 }
 
 fn refuse_unsupported(environment: &Environment) -> Result<()> {

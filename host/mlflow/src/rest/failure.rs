@@ -1,5 +1,7 @@
 //! A failed request: its kind, whether to repeat it, and whether it may have taken effect.
 
+mod foreign;
+
 use std::fmt;
 use std::time::Duration;
 
@@ -10,6 +12,7 @@ use super::answer::{
     ErrorBody, artifacts_are_not_served, hint, is_retryable, kind_of, lost_to_another, on_one_line,
     plain_text, refuses_nul, retry_after, violates_uniqueness, without_sql,
 };
+use super::web_page::Page;
 use hydra_base::error::{Error, ErrorKind};
 use hydra_base::text::{QUOTED_CHARS, excerpt};
 
@@ -43,6 +46,8 @@ struct Details {
     request: String,
     status: Option<StatusCode>,
     code: Option<String>,
+    /// Where the request was redirected to before this answer.
+    redirected_to: Option<String>,
     hint: Option<String>,
     source: Option<reqwest::Error>,
     retry_after: Option<Duration>,
@@ -58,6 +63,7 @@ impl Failure {
             request: request.to_owned(),
             status: None,
             code: None,
+            redirected_to: None,
             hint: None,
             source: None,
             retry_after: None,
@@ -65,12 +71,14 @@ impl Failure {
     }
 
     /// An answer with a status other than success; `body` is the beginning of its body.
-    pub(super) fn of_answer(request: &str, status: StatusCode, headers: &HeaderMap, body: &str) -> Self {
-        let json: Option<ErrorBody> = serde_json::from_str(body).ok();
+    pub(super) fn of_answer(request: &str, status: StatusCode, headers: &HeaderMap, body: &[u8]) -> Self {
+        let page = Page::of(headers, body);
+        let body = String::from_utf8_lossy(body);
+        let json: Option<ErrorBody> = serde_json::from_str(&body).ok();
         let is_json = json.is_some();
         let ErrorBody { error_code, message, detail } = json.unwrap_or_default();
         let code = error_code.map(|code| code.as_str().map_or_else(|| code.to_string(), str::to_owned));
-        let text = message.or(detail).or_else(|| plain_text(body, headers));
+        let text = message.or(detail).or_else(|| plain_text(&body, headers));
         let mut kind = kind_of(status.as_u16(), code.as_deref());
         let mut outcome = match kind {
             ErrorKind::RateLimited => Outcome::NotDone,
@@ -91,15 +99,17 @@ impl Failure {
             // MLflow may have committed an earlier transaction of the same request.
             (kind, outcome) = (ErrorKind::Server, Outcome::Unknown);
         }
-        let message = match &text {
-            Some(text) => format!("the server answered: {}", on_one_line(without_sql(text))),
-            None if !is_json => "the server's answer is not from MLflow".to_owned(),
-            None => "the server answered without a reason".to_owned(),
+        let message = match (&text, &page) {
+            (Some(text), _) => format!("the server answered: {}", on_one_line(without_sql(text))),
+            (None, Some(page)) => format!("the server answered with {}", page.described()),
+            (None, None) if !is_json => "the server's answer is not from MLflow".to_owned(),
+            (None, None) => "the server answered without a reason".to_owned(),
         };
         let mut failure = Self::new(kind, message, outcome, request);
         failure.0.collided =
             kind == ErrorKind::BadRequest && text.as_deref().is_some_and(violates_uniqueness);
-        failure.0.hint = hint(kind, status, text.as_deref());
+        let of_page = page.and_then(|_| foreign::hint(kind, status));
+        failure.0.hint = hint(kind, status, text.as_deref()).or_else(|| of_page.map(str::to_owned));
         failure.0.status = Some(status);
         failure.0.code = code;
         failure.0.retry_after = retry_after(headers);
@@ -182,15 +192,6 @@ impl Failure {
         failure
     }
 
-    /// A redirect that is not followed.
-    pub(super) fn redirected(request: &str, status: StatusCode, target: &str) -> Self {
-        let message = format!("the server redirects to `{}`", on_one_line(target));
-        let mut failure = Self::new(ErrorKind::Protocol, message, Outcome::Final, request);
-        failure.0.status = Some(status);
-        failure.0.hint = Some("use the target of the redirect as the tracking URI".to_owned());
-        failure
-    }
-
     /// The kind.
     pub(super) fn kind(&self) -> ErrorKind {
         self.0.kind
@@ -259,6 +260,9 @@ impl Failure {
             .with_retryable(retryable);
         if let Some(status) = details.status {
             error = error.with_context("status", status.as_u16());
+        }
+        if let Some(target) = &details.redirected_to {
+            error = error.with_context("redirected to", on_one_line(target));
         }
         if let Some(code) = &details.code {
             error = error.with_context("error_code", excerpt(code, QUOTED_CHARS));

@@ -1,6 +1,7 @@
 //! An MLflow tracking server, version 2.9 or newer, over its REST API.
 //!
-//! `transport` sends requests, `clock` reads the server's clock from the answers, and `retry` decides when to repeat them. `answer` and `failure` interpret failures.
+//! `transport` sends requests, `clock` reads the server's clock from the answers, and `retry` decides when to repeat them. `answer` and `failure` interpret failures, and `web_page`
+//! recognises the pages of other programs.
 //! `create` prevents duplicate creates. `wire` contains MLflow's JSON. `tracking` and `registry` implement the traits,
 //! and `artifacts` uses the server's artifact proxy.
 //!
@@ -23,6 +24,7 @@ mod tests;
 mod tls;
 mod tracking;
 mod transport;
+mod web_page;
 mod wire;
 
 use std::sync::Arc;

@@ -4,6 +4,7 @@ mod artifacts;
 mod creates;
 mod identity;
 mod listings;
+mod pages;
 mod versions;
 
 use std::time::{Duration, Instant};

@@ -4,20 +4,20 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use reqwest::header::{ACCEPT, AUTHORIZATION, HeaderValue, LOCATION};
-use reqwest::{Client, Method, Request, RequestBuilder, Response};
+use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_LENGTH, HeaderValue, LOCATION};
+use reqwest::{Client, Method, Request, RequestBuilder, Response, StatusCode};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout, timeout_at};
 use url::Url;
 
-use super::body::{Bodies, JSON, LISTING, Most, read_up_to};
+use super::body::{Bodies, JSON, LISTING, Most, read_beginning};
 use super::clock::Clock;
 use super::config::RestConfig;
 use super::failure::Failure;
 use super::retry::RetryBudget;
-use crate::uri::redact;
+use super::web_page::Page;
 use hydra_base::error::Result;
 use hydra_base::time::now;
 
@@ -199,14 +199,23 @@ impl Transport {
         let exchange = async {
             // Closing is an error, and this semaphore is never closed.
             let _turn = self.turns.acquire().await.ok();
-            let mut request = self.request(&name, &call.method, call.url(self))?;
+            let asked = call.url(self);
+            let mut request = self.request(&name, &call.method, asked.clone())?;
             if let Some(body) = &call.body {
                 request = request.json(body);
             }
             let answer = self.send(&name, request).await?;
+            let (status, headers, reached) =
+                (answer.status(), answer.headers().clone(), answer.url().clone());
             let body = self.bodies.read(&name, answer, call.most).await?;
             let text = if body.bytes.is_empty() { b"{}".as_slice() } else { &body.bytes };
-            serde_json::from_slice(text).map_err(|error| Failure::protocol(&name, error))
+            serde_json::from_slice(text).map_err(|error| {
+                let failure = match Page::of(&headers, text) {
+                    Some(page) => Failure::page(&name, status, &page, "JSON"),
+                    None => Failure::protocol(&name, error),
+                };
+                failure.reached(&asked, &reached)
+            })
         };
         let started = Instant::now();
         let result = timeout_at(deadline, exchange).await.unwrap_or_else(|_| Err(Failure::timed_out(&name)));
@@ -253,6 +262,7 @@ impl Transport {
         let transport = |error| Failure::of_transport(name, error);
         let (client, request) = request.build_split();
         let mut request = request.map_err(transport)?;
+        let (asked, bytes) = (request.url().clone(), length_of(&request));
         for _ in 0..MAX_REDIRECTS {
             let again = (request.method() == Method::GET).then(|| request.try_clone()).flatten();
             let from = request.url().clone();
@@ -264,21 +274,32 @@ impl Transport {
                 return Ok(answer);
             }
             if !status.is_redirection() {
-                let headers = answer.headers().clone();
-                let body = read_up_to(name, answer, MAX_ERROR_BYTES).await.unwrap_or_default();
-                return Err(Failure::of_answer(name, status, &headers, &String::from_utf8_lossy(&body)));
+                let (headers, reached) = (answer.headers().clone(), answer.url().clone());
+                let body = read_beginning(answer, MAX_ERROR_BYTES).await;
+                let failure = Failure::of_answer(name, status, &headers, &body).reached(&asked, &reached);
+                let is_too_large = status == StatusCode::PAYLOAD_TOO_LARGE;
+                return Err(if is_too_large { failure.of_size(bytes, &headers, &body) } else { failure });
             }
-            let location =
-                answer.headers().get(LOCATION).and_then(|value| value.to_str().ok()).unwrap_or_default();
+            let headers = answer.headers().clone();
+            let location = headers.get(LOCATION).and_then(|value| value.to_str().ok()).unwrap_or_default();
             let target = from.join(location).ok().filter(|target| target.origin() == from.origin());
             match (again, target) {
                 (Some(mut next), Some(target)) => {
                     *next.url_mut() = target;
                     request = next;
                 }
-                _ => return Err(Failure::redirected(name, status, &redact(location))),
+                _ => {
+                    let page = Page::of(&headers, &read_beginning(answer, MAX_ERROR_BYTES).await);
+                    return Err(Failure::redirected(name, status, (&from, location), page.as_ref()));
+                }
             }
         }
         Err(Failure::protocol(name, "it redirects in a loop"))
     }
+}
+
+/// The number of bytes of a request's body, if that is known before it is sent.
+fn length_of(request: &Request) -> Option<u64> {
+    let announced = request.headers().get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
+    announced.or_else(|| request.body()?.as_bytes().map(|bytes| bytes.len() as u64))
 }

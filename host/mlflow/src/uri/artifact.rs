@@ -79,6 +79,25 @@ impl ArtifactUri {
         &self.text
     }
 
+    /// The path of this URI below `root`, empty for the root itself; `None` if it is elsewhere. Local directories are the same as plain
+    /// paths and as `file:` URIs.
+    #[must_use]
+    pub fn below(&self, root: &Self) -> Option<String> {
+        match (&self.location, &root.location) {
+            (Location::Local(path), Location::Local(root)) => {
+                path.strip_prefix(root).ok()?.to_str().map(str::to_owned)
+            }
+            (Location::Proxied { authority, path }, Location::Proxied { authority: of_root, path: root }) => {
+                rest_below(path, root).filter(|_| authority == of_root)
+            }
+            (Location::Other(scheme), Location::Other(of_root)) if scheme == of_root => {
+                let after = |text: &str| text.split_once(':').map(|(_, rest)| rest.to_owned());
+                rest_below(&after(&self.text)?, after(&root.text)?.trim_end_matches('/'))
+            }
+            _ => None,
+        }
+    }
+
     /// The URI of `path` below this one. Paths in `file:` URIs are percent-encoded, others are not.
     pub fn join(&self, path: &str) -> Result<Self> {
         let root = self.text.trim_end_matches('/');
@@ -111,6 +130,13 @@ impl FromStr for ArtifactUri {
     fn from_str(text: &str) -> Result<Self> {
         Self::new(text)
     }
+}
+
+/// The part of `path` below `root`, if it is there.
+fn rest_below(path: &str, root: &str) -> Option<String> {
+    let rest = path.strip_prefix(root)?;
+    let is_below = rest.is_empty() || rest.starts_with('/') || root.is_empty();
+    is_below.then(|| rest.trim_matches('/').to_owned())
 }
 
 /// The authority, if there is one, and the path of `scheme:/path` or `scheme://authority/path`.

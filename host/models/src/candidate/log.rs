@@ -34,6 +34,7 @@ pub struct LogTarget<'a> {
     experiment: &'a ExperimentId,
     user: &'a str,
     progress: OnProgress<'a>,
+    creates: bool,
 }
 
 impl<'a> LogTarget<'a> {
@@ -45,7 +46,13 @@ impl<'a> LogTarget<'a> {
         experiment: &'a ExperimentId,
         user: &'a str,
     ) -> Self {
-        Self { backend, model, experiment, user, progress: &|_| () }
+        Self { backend, model, experiment, user, progress: &|_| (), creates: false }
+    }
+
+    /// Creates the registered model if it does not exist, directly before the version.
+    #[must_use]
+    pub fn creating(self) -> Self {
+        Self { creates: true, ..self }
     }
 
     /// Calls `progress` with the bytes uploaded since the last call.
@@ -235,7 +242,8 @@ impl Logging<'_> {
 
     async fn register(&self, logged: Option<&LoggedModel>) -> Result<ModelVersion> {
         let (backend, model) = (self.target.backend, self.target.model.clone());
-        let tags = Tags::from([
+        let mut tags = self.prepared.candidate.version_tags.clone();
+        tags.extend([
             (SHA256_TAG.to_owned(), self.prepared.file.sha256.to_string()),
             (OPERATION_ID_TAG.to_owned(), self.operation.to_owned()),
         ]);
@@ -249,7 +257,13 @@ impl Logging<'_> {
             }
         };
         let version = version.run(self.run.id.clone()).tags(tags);
-        backend.registry.create_model_version(&version).await
+        match backend.registry.create_model_version(&version).await {
+            Err(error) if self.target.creates && error.kind() == ErrorKind::ModelNotFound => {
+                create_model(backend, self.target.model).await?;
+                backend.registry.create_model_version(&version).await
+            }
+            registered => registered,
+        }
     }
 
     /// The version that `candidate` points to until now. Logging does not depend on the answer, so a failure counts as none.
@@ -302,6 +316,15 @@ async fn or_interrupted<T>(
         biased;
         () = interrupted => Err(Error::new(ErrorKind::Interrupted, "interrupted: nothing was registered")),
         outcome = work => outcome,
+    }
+}
+
+/// Creates a registered model; another process may do so at the same time.
+pub async fn create_model(backend: &Backend, model: &ModelName) -> Result<()> {
+    let operation = Tags::from([(OPERATION_ID_TAG.to_owned(), uuid::Uuid::new_v4().to_string())]);
+    match backend.registry.create_registered_model(model, &operation, "").await {
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(()),
+        created => created.map(drop),
     }
 }
 

@@ -17,7 +17,7 @@ use hydra_base::names::{Key, RunId, Version};
 use hydra_mlflow::entities::{OPERATION_ID_TAG, USER_TAG};
 
 pub use crate::model_file::ModelSource;
-pub use log::{LogTarget, source_tags};
+pub use log::{LogTarget, create_model, source_tags};
 
 /// The version tag that holds the SHA-256 of the model file, checked whenever the model is loaded.
 pub const SHA256_TAG: &str = "hydra.model.sha256";
@@ -47,8 +47,10 @@ pub struct Candidate {
     metrics: BTreeMap<String, f64>,
     config: Value,
     tags: BTreeMap<String, String>,
+    version_tags: BTreeMap<String, String>,
     run_name: Option<String>,
     allow_non_finite: bool,
+    allow_no_metrics: bool,
 }
 
 impl Candidate {
@@ -59,8 +61,10 @@ impl Candidate {
             metrics: BTreeMap::new(),
             config: Value::Object(serde_json::Map::new()),
             tags: BTreeMap::new(),
+            version_tags: BTreeMap::new(),
             run_name: None,
             allow_non_finite: false,
+            allow_no_metrics: false,
         }
     }
 
@@ -104,6 +108,15 @@ impl Candidate {
         self
     }
 
+    /// Adds several tags of the registered version, which has them from its first moment on.
+    pub fn version_tags<K: Into<String>, V: Into<String>>(
+        mut self,
+        tags: impl IntoIterator<Item = (K, V)>,
+    ) -> Self {
+        self.version_tags.extend(tags.into_iter().map(|(key, value)| (key.into(), value.into())));
+        self
+    }
+
     /// Names the run. Without a name, or with an empty one, the run is named after the model and the time.
     pub fn run_name(mut self, name: impl Into<String>) -> Self {
         self.run_name = Some(name.into());
@@ -113,6 +126,12 @@ impl Candidate {
     /// Accepts NaN and infinite metrics. By default they are an error, since a policy cannot compare them.
     pub fn allow_non_finite(mut self) -> Self {
         self.allow_non_finite = true;
+        self
+    }
+
+    /// Accepts a candidate without metrics, such as a copy of a version that has none.
+    pub fn allow_no_metrics(mut self) -> Self {
+        self.allow_no_metrics = true;
         self
     }
 
@@ -128,7 +147,7 @@ impl Candidate {
     }
 
     fn check(&self) -> Result<()> {
-        if self.metrics.is_empty() {
+        if self.metrics.is_empty() && !self.allow_no_metrics {
             return Err(Error::new(ErrorKind::InvalidArgument, "a candidate needs at least one metric")
                 .with_hint(
                     "pass for instance --metric auc=0.91; policies compare candidates by their metrics",
@@ -144,7 +163,7 @@ impl Candidate {
                 .with_hint("fix the evaluation, or pass --allow-non-finite to log the value anyway"));
             }
         }
-        for key in self.tags.keys() {
+        for key in self.tags.keys().chain(self.version_tags.keys()) {
             Key::new(key)?;
             if let Some((_, hint)) = OWN_TAGS.iter().find(|(own, _)| own == key) {
                 return Err(Error::new(
@@ -164,6 +183,14 @@ pub struct PreparedCandidate {
     candidate: Candidate,
     params: Vec<(String, String)>,
     file: ModelFile,
+}
+
+impl PreparedCandidate {
+    /// The SHA-256 of its model file.
+    #[must_use]
+    pub fn sha256(&self) -> Sha256 {
+        self.file.sha256
+    }
 }
 
 /// A candidate that was logged.

@@ -174,3 +174,36 @@ async fn a_directory_that_could_not_be_loaded_again_is_refused() {
         assert_eq!(refused.kind(), kind, "{data}: {refused:?}");
     }
 }
+
+/// The text of a model with so many more columns, which its trees do not use.
+fn widened(columns: usize) -> String {
+    let text = std::fs::read_to_string(fixture("regression/booster/model.lgb")).expect("a model");
+    let names: String = (5..columns).map(|column| format!(" a_column_with_a_name_{column}")).collect();
+    let widened = |line: &str| match line.split_once('=') {
+        Some(("max_feature_idx", _)) => format!("max_feature_idx={}", columns - 1),
+        Some(("feature_names", known)) => format!("feature_names={known}{names}"),
+        Some(("feature_infos", known)) => format!("feature_infos={known}{}", " none".repeat(columns - 5)),
+        _ => line.to_owned(),
+    };
+    text.lines().map(|line| widened(line) + "\n").collect()
+}
+
+#[tokio::test]
+async fn a_model_of_very_many_columns_is_logged_without_a_signature() {
+    let scene = Scene::new(&[]).await;
+    let target = LogTarget::new(&scene.backend, &scene.model, &scene.experiment, "ann");
+    for (columns, has_signature) in [(50, true), (40_000, false)] {
+        let prepared =
+            Candidate::from_text(widened(columns)).metric("auc", 0.9).prepare().await.expect("a candidate");
+        let logged = target.log(&prepared, std::future::pending()).await.expect("a version");
+        let version = scene.store.model_version(&scene.model, logged.version).await.expect("a version");
+        let mlmodel =
+            crate::loading::mlmodel(&scene.backend, &version).await.expect("MLmodel that can be read");
+        let text = String::from_utf8(mlmodel).expect("text");
+        assert_eq!(text.contains("signature"), has_signature, "{columns}");
+        let presence = crate::preflight::Presence::Read;
+        let opened =
+            crate::preflight::open(&scene.backend, None, &version, presence).await.expect("an answer");
+        assert!(matches!(opened, crate::preflight::Opened::Loadable(_)), "{columns}: {opened:?}");
+    }
+}

@@ -10,13 +10,19 @@ use super::{CONTENTS, ModelCache, read_small};
 use crate::facts::Facts;
 use hydra_base::error::{Error, ErrorKind, Result};
 use hydra_base::private_dir::{self, write_whole};
+use hydra_lightgbm::loaded::ModelLimits;
 use hydra_mlflow::entities::ModelVersion;
 
 /// The directory.
 const DIRECTORY: &str = "verdicts";
 
-/// The release of the reader. Another one may read what this one refuses, and refuse what this one reads.
-const READER: &str = env!("CARGO_PKG_VERSION");
+/// The release of the reader, and the limits that it has been given. Another one may read what this one refuses, and refuse what this
+/// one reads.
+fn reader() -> String {
+    let limits = ModelLimits::default().changed();
+    let release = env!("CARGO_PKG_VERSION");
+    if limits.is_empty() { release.to_owned() } else { format!("{release} {limits}") }
+}
 
 /// The most bytes of a record: those of a model of a hundred thousand long-named columns.
 const MAX_BYTES: u64 = 16 << 20;
@@ -37,6 +43,13 @@ pub(crate) struct Record {
     pub model: FileState,
     /// The verdict on these files.
     pub verdict: Verdict,
+}
+
+impl Record {
+    /// Whether the store has stamps of the files, so that a listing shows each change.
+    pub(crate) fn shows_each_change(&self) -> bool {
+        self.mlmodel.stamp.is_some() && self.model.stamp.is_some()
+    }
 }
 
 /// What a store says of a file without reading it.
@@ -110,12 +123,12 @@ impl ModelCache {
         }
         let path = directory.join(self.key(version).to_string());
         let stored: Stored<Record> = serde_json::from_slice(&read_small(&path, MAX_BYTES)?).ok()?;
-        (stored.reader == READER).then_some(stored.record)
+        (stored.reader == reader()).then_some(stored.record)
     }
 
     /// Keeps what was found out about a version.
     pub(crate) fn put_record(&self, version: &ModelVersion, record: &Record) -> Result<()> {
-        let stored = Stored { reader: READER.to_owned(), record };
+        let stored = Stored { reader: reader(), record };
         let json =
             serde_json::to_vec(&stored).map_err(io::Error::from).map_err(|error| self.failed(error))?;
         if json.len() as u64 > MAX_BYTES {

@@ -174,11 +174,12 @@ async fn files_that_are_gone_are_missed_also_after_they_were_opened() {
 async fn a_model_of_another_flavor_is_not_loadable() {
     let place = Place::new().await;
     let directory = place.copy("binary_int/booster");
-    let mlmodel = "flavors:\n  python_function:\n    loader_module: mlflow.sklearn\n  sklearn:\n    pickled_model: model.pkl\n";
+    let mlmodel =
+        "flavors:\n  python_function:\n    loader_module: mlflow.xgboost\n  xgboost:\n    data: model.xgb\n";
     fs::write(directory.join("MLmodel"), mlmodel).expect("MLmodel");
     let unsound = place.refused(&directory).await;
     assert_eq!(unsound.error().kind(), ErrorKind::UnsupportedModel);
-    assert_eq!(unsound.to_string(), "the model has no lightgbm flavor (flavors: python_function, sklearn)");
+    assert_eq!(unsound.to_string(), "the model has no lightgbm flavor (flavors: python_function, xgboost)");
 }
 
 #[tokio::test]

@@ -90,6 +90,7 @@ fn decision(mut record: Record, verdict: VerdictKind) -> Record {
         panel: Vec::new(),
         decision_sha256: None,
         signers: Vec::new(),
+        manifests: Vec::new(),
     });
     record
 }
@@ -174,7 +175,7 @@ fn who_was_champion_when_and_why() {
         "<p class=\"version\">v2</p>",
         "<td>rollback</td>",
         "found when the ledger began",
-        "<td>move outside of the ledger</td>",
+        "<td>move outside of the ledger, found then</td>",
         "entry 5: rolled back v2",
         "entry 5: quarantine v2",
         "entry 5: rule set aside v2",

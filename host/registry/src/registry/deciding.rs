@@ -12,9 +12,12 @@ use hydra_base::Sha256;
 use hydra_base::error::{Error, ErrorKind, Result};
 use hydra_base::names::Alias;
 use hydra_lifecycle::clock::Moment;
+use hydra_lifecycle::doctor::Finding;
 use hydra_lifecycle::evidence::{Evidence, Target};
-use hydra_lifecycle::governing::{Configured, HostPolicies, InForce, in_force};
-use hydra_lifecycle::ledger::{Ledger, LedgerView, LedgerWriter, Opened, WriterSettings, ledger_name};
+use hydra_lifecycle::governing::{Configured, HostPolicies, InForce, asked, in_force};
+use hydra_lifecycle::ledger::{
+    Former, Ledger, LedgerView, LedgerWriter, Opened, WriterSettings, ledger_name,
+};
 use hydra_lifecycle::panel::Panel;
 use hydra_lifecycle::past::Past;
 use hydra_lifecycle::recording;
@@ -81,22 +84,31 @@ impl ModelRegistry {
         Transitions::new(self.backend(), self.model(), &*self.inner, options)
     }
 
-    /// What the leader would be asked about a request, with all evidence. Nothing is written.
-    pub(crate) async fn question(&self, request: &Request) -> Result<Input> {
+    /// What the leader would be asked about a request, with all evidence: that of `panel`, or of the policies that decide it.
+    /// Nothing is written.
+    pub(crate) async fn question(&self, request: &Request, panel: Option<&Panel>) -> Result<Input> {
         check_target(request)?;
-        self.load_named_policies().await?;
+        if panel.is_none() {
+            self.load_named_policies().await?;
+        }
         let transitions = self.transitions();
-        let Examined { request, evidence, past, in_force } = self.examine(&transitions, request).await?;
+        let examined = self.examine(&transitions, request, panel).await?;
+        let Examined { request, evidence, past, in_force } = examined;
         transitions.question(&request, &evidence, &past, &in_force).await
     }
 
     async fn dry_run(&self, transitions: &Transitions<'_>, request: &Request) -> Result<Transition> {
-        let Examined { request, evidence, past, in_force } = self.examine(transitions, request).await?;
+        let Examined { request, evidence, past, in_force } = self.examine(transitions, request, None).await?;
         transitions.dry_run(&request, &evidence, past, &in_force).await
     }
 
-    /// The request with its evidence, for what records nothing.
-    async fn examine(&self, transitions: &Transitions<'_>, request: &Request) -> Result<Examined> {
+    /// The request with its evidence, for what records nothing; `panel` is asked in the place of the policies that decide it.
+    async fn examine(
+        &self,
+        transitions: &Transitions<'_>,
+        request: &Request,
+        panel: Option<&Panel>,
+    ) -> Result<Examined> {
         let (Opened { registered, ledger }, versions) = transitions.open(request).await?;
         let evidence = transitions.gather(request, registered, versions, None).await?;
         ensure_was_champion(request, ledger.as_ref(), Some(&evidence.registered)).await?;
@@ -104,12 +116,25 @@ impl ModelRegistry {
             if let Some(expected) = &request.expected_head {
                 expected.ensure(None)?;
             }
+            if let Some(former) = Former::by_tags(self.backend(), &evidence.registered).await? {
+                tracing::warn!("{}; the policy decides without its history", Finding::from(former));
+            }
             let tolerance = self.inner.settings.clock_tolerance;
             let past = Past::none(Moment::of(self.backend(), tolerance, None)?);
-            let in_force = in_force(&*self.inner, &evidence.registered, None, request).await?;
+            let in_force = match panel {
+                Some(panel) => asked(panel.clone(), None)?,
+                None => in_force(&*self.inner, &evidence.registered, None, request).await?,
+            };
             return Ok(Examined { request: request.clone(), evidence, past, in_force });
         };
-        let (view, in_force) = self.view_in_force(&ledger, request).await?;
+        let (view, in_force) = match panel {
+            Some(panel) => {
+                let view = ledger.view().await?;
+                let in_force = asked(panel.clone(), view.standing.panel())?;
+                (view, in_force)
+            }
+            None => self.view_in_force(&ledger, request).await?,
+        };
         if let Some(expected) = &request.expected_head {
             expected.ensure(Some(&view))?;
         }
@@ -159,7 +184,7 @@ impl ModelRegistry {
         }
     }
 
-    async fn found_ledger(&self) -> Result<LedgerWriter> {
+    pub(super) async fn found_ledger(&self) -> Result<LedgerWriter> {
         // Before an experiment is made for it.
         ledger_name(self.model())?;
         let experiment = self.ensure_experiment().await?;

@@ -1,5 +1,7 @@
 //! Recording evaluations.
 
+use std::future::pending;
+
 use super::ModelRegistry;
 use hydra_base::error::Result;
 use hydra_evaluation::Evaluation;
@@ -25,9 +27,20 @@ impl ModelRegistry {
         evaluation: &Evaluation,
         dataset: &DatasetInput,
     ) -> Result<RecordedEvaluation> {
+        self.record_evaluation_until(evaluation, dataset, pending()).await
+    }
+
+    /// [`record_evaluation`](Self::record_evaluation) until `interrupted` is ready: then the run ends as FAILED, and the error is
+    /// [`ErrorKind::Interrupted`](hydra_base::ErrorKind::Interrupted). A record whose run is whole is completed.
+    pub async fn record_evaluation_until(
+        &self,
+        evaluation: &Evaluation,
+        dataset: &DatasetInput,
+        interrupted: impl Future<Output = ()> + Send,
+    ) -> Result<RecordedEvaluation> {
         let recording = Recording::prepare(self.backend(), self.model(), evaluation, dataset).await?;
         let experiment = self.ensure_experiment().await?;
-        recording.record(&experiment, &self.inner.settings.decision_options.actor).await
+        recording.record(&experiment, &self.inner.settings.decision_options.actor, interrupted).await
     }
 
     /// [`record_evaluation`](Self::record_evaluation) of figures that grow, such as those of live rows: in the run of the `former` one

@@ -9,7 +9,7 @@ use hydra_base::error::{ErrorKind, Result};
 use hydra_base::names::ModelName;
 use hydra_base::pattern::NamePattern;
 use hydra_lifecycle::doctor::{Doctor, Finding};
-use hydra_lifecycle::ledger::{Ledger, LedgerWriter, is_ledger};
+use hydra_lifecycle::ledger::{Former, Ledger, LedgerWriter, is_ledger};
 use hydra_lifecycle::status::ModelStatus;
 use hydra_mlflow::entities::{Experiment, ModelFilter};
 use hydra_mlflow::listing::Listing;
@@ -37,6 +37,11 @@ impl ModelRegistry {
     /// without the ledger, bridges damage in it, begins a new archive or a new ledger where the former was purged, ends runs
     /// that were left behind.
     pub async fn repair(&self) -> Result<()> {
+        // The future is large, and callers keep it in theirs.
+        Box::pin(self.repair_all()).await
+    }
+
+    async fn repair_all(&self) -> Result<()> {
         let (ledger, experiment) = try_join(self.ledger_or_loss(), self.existing_experiment()).await?;
         let ledger = match ledger {
             (None, Some(_)) => {
@@ -48,6 +53,9 @@ impl ModelRegistry {
                 )
             }
             (Some(ledger), _) => Some(self.writer(ledger).await?),
+            (None, None) if self.former_ledger().await?.is_some_and(|former| former.is_resumed()) => {
+                Some(self.found_ledger().await?)
+            }
             (None, None) => None,
         };
         let ledger = match ledger {
@@ -79,9 +87,9 @@ impl ModelRegistry {
     pub async fn statuses(&self, pattern: &NamePattern) -> Result<Vec<ModelStatus>> {
         let models = self.models(pattern).await?;
         let status = |model: ModelName| {
-            let backend = self.backend().clone();
+            let (backend, cache) = (self.backend().clone(), self.cache().cloned());
             async move {
-                match ModelStatus::of(&backend, &model).await {
+                match ModelStatus::of(&backend, &model, cache.as_ref()).await {
                     // The store does not answer, so the other models cannot be read either.
                     Err(error) if error.retryable() => Err(error),
                     // Deleted or renamed since the listing.
@@ -95,6 +103,13 @@ impl ModelRegistry {
         statuses.try_filter_map(|status| ready(Ok(status))).try_collect().await
     }
 
+    /// What shows that a model without a ledger had one.
+    pub async fn former_ledger(&self) -> Result<Option<Former>> {
+        let registered = self.backend().registry.registered_model(self.model());
+        let (registered, experiment) = try_join(registered, self.existing_experiment()).await?;
+        Former::of(self.backend(), &registered, experiment.as_ref().map(|found| &found.id)).await
+    }
+
     fn doctor<'a>(&'a self, experiment: Option<&'a Experiment>) -> Doctor<'a> {
         Doctor {
             backend: self.backend(),
@@ -102,6 +117,7 @@ impl ModelRegistry {
             experiment,
             cache: self.cache(),
             clock_tolerance: self.inner.settings.clock_tolerance,
+            model_trust: self.model_trust(),
         }
     }
 

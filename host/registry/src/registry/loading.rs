@@ -1,6 +1,7 @@
 //! Loading versions by their numbers and aliases.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use futures_util::future::try_join;
 
@@ -12,7 +13,7 @@ use hydra_lifecycle::ledger::{QUARANTINE_TAG, refuse_prompt};
 use hydra_lightgbm::Model;
 use hydra_lightgbm::loaded::ModelLimits;
 use hydra_mlflow::entities::{ModelVersion, Tags};
-use hydra_models::loading::{load_model, load_model_file, load_with_file, mlmodel};
+use hydra_models::loading::{download_directory, load_model, load_model_file, load_with_file, mlmodel};
 use hydra_models::model_cache::CachedModel;
 use hydra_models::preflight::{self, Opened, Presence};
 
@@ -130,6 +131,23 @@ impl ModelRegistry {
         let file = load_model_file(self.backend(), self.cache(), &entity).await?;
         self.check_signed(&entity, file.sha256())?;
         Ok((entity, file))
+    }
+
+    /// Downloads the whole model directory of a version into `to`, an empty directory, from which
+    /// [`ModelSource::Stored`](crate::ModelSource::Stored) logs it again, with each file as it is. Returns the version and the SHA-256 of
+    /// its model file.
+    ///
+    /// Fails like [`model_file`](Self::model_file).
+    pub async fn model_directory(
+        &self,
+        selector: &VersionSelector,
+        to: &Path,
+        progress: &(dyn Fn(u64) + Send + Sync),
+    ) -> Result<(ModelVersion, Sha256)> {
+        let entity = self.find_version(selector).await?;
+        let sha256 = download_directory(self.backend(), &entity, to, progress).await?;
+        self.check_signed(&entity, sha256)?;
+        Ok((entity, sha256))
     }
 
     /// Describes a version: its run, its tags, and its model, which is opened for it.

@@ -58,7 +58,7 @@ impl ModelRegistry {
         }
     }
 
-    fn model_trust(&self) -> Option<&TrustRules> {
+    pub(super) fn model_trust(&self) -> Option<&TrustRules> {
         self.inner.settings.decision_options.model_trust.as_deref()
     }
 }

@@ -6,6 +6,7 @@ use arrow_array::cast::AsArray;
 use arrow_array::{Array, ArrayRef, RecordBatch};
 use arrow_schema::Schema;
 
+use super::constant::Constant;
 use super::{Batch, BatchReader, named_columns};
 use crate::wanted::{Selection, Wanted};
 use hydra_base::{Error, ErrorKind, Result};
@@ -25,7 +26,9 @@ pub(super) struct ColumnarReader<B> {
     batches: B,
     /// The schema of the file's batches.
     schema: Arc<Schema>,
+    /// Of the columns of the batches, and then of the constants.
     selection: Selection,
+    constants: Arc<[Constant]>,
     wanted: Wanted,
     /// The rest of a batch that is larger than wanted.
     rest: Option<RecordBatch>,
@@ -33,15 +36,16 @@ pub(super) struct ColumnarReader<B> {
 }
 
 impl<B: Batches> ColumnarReader<B> {
-    /// A reader of `batches`, which have the schema `schema`; `selection` refers to its columns.
+    /// A reader of `batches`, which have the schema `schema`; `selection` refers to its columns, and to the `constants` behind them.
     pub(super) fn new(
         name: String,
         batches: B,
         schema: Arc<Schema>,
         selection: Selection,
+        constants: Arc<[Constant]>,
         wanted: Wanted,
     ) -> Self {
-        Self { name, batches, schema, selection, wanted, rest: None, first: true }
+        Self { name, batches, schema, selection, constants, wanted, rest: None, first: true }
     }
 
     /// The next batch, with at most the wanted number of rows.
@@ -66,8 +70,12 @@ impl<B: Batches> ColumnarReader<B> {
 
     fn split(&self, batch: &RecordBatch) -> Result<Batch> {
         let rows = batch.num_rows();
-        let features = self.selection.features.iter().map(|index| batch.column(*index).clone());
-        let kept = self.selection.kept.iter().map(|index| unpacked(batch.column(*index)));
+        let column = |index: &usize| match index.checked_sub(batch.num_columns()) {
+            Some(constant) => self.constants[constant].array(rows),
+            None => batch.column(*index).clone(),
+        };
+        let features = self.selection.features.iter().map(column);
+        let kept = self.selection.kept.iter().map(|index| unpacked(&column(index)));
         let kept: Vec<ArrayRef> = kept.collect::<Result<_>>()?;
         Ok(Batch {
             features: named_columns(self.wanted.features.iter().zip(features), rows)?,

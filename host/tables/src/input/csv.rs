@@ -7,6 +7,7 @@ use arrow_array::builder::StringBuilder;
 use arrow_array::{ArrayRef, Float64Array};
 use csv::{ByteRecord, ReaderBuilder};
 
+use super::constant::{Constant, with_names};
 use super::sniff::{columns_or_sniff, first_line};
 use super::source::{ByteCount, Source, TooMuch, unreadable};
 use super::{Batch, BatchReader, Input, cell, named_columns};
@@ -27,14 +28,16 @@ const DELIMITERS: [u8; 4] = [b',', b'\t', b';', b'|'];
 pub(super) fn open(source: Source, mut wanted: Wanted, model: Option<&Features<'_>>) -> Result<Input> {
     let (length, name) = (source.length(), source.name().to_owned());
     let (said, most_columns) = (source.delimiter(), source.most_columns());
+    let constants = source.constants();
     let (bytes, count) = source.into_reader()?;
     let (first, bytes) = first_line(bytes)?;
     let separators = DELIMITERS.map(|delimiter| first.split(|byte| *byte == delimiter).count() - 1);
     Source::check_columns(most_columns, separators.into_iter().max().unwrap_or(0))?;
-    let delimiter = said.unwrap_or_else(|| delimiter_of(&first, &wanted));
+    let delimiter = said.unwrap_or_else(|| delimiter_of(&first, &constants, &wanted));
     let mut builder = ReaderBuilder::new();
     builder.delimiter(delimiter);
-    let (columns, bytes) = columns_or_sniff(model, bytes, |start| sniffed(start, &builder, &wanted))?;
+    let (columns, bytes) =
+        columns_or_sniff(model, bytes, |start| sniffed(start, &builder, &constants, &wanted))?;
     if let Some(model) = model {
         wanted.kinds = model.kinds(&columns)?;
         refuse_mixed(&wanted)?;
@@ -46,20 +49,31 @@ pub(super) fn open(source: Source, mut wanted: Wanted, model: Option<&Features<'
         return Err(Error::new(ErrorKind::InvalidData, "the file is empty, without a header"));
     }
     Source::check_columns(most_columns, header.len())?;
-    let header: Vec<String> = header
+    let mut header: Vec<String> = header
         .iter()
         .map(|name| String::from_utf8(name.to_vec()).map_err(|_| invalid("a column name is not UTF-8", 1)))
         .collect::<Result<_>>()?;
     wanted.see_columns(&header);
     refuse_missing_header(&header, &wanted)?;
-    let selection = wanted.select(&header).map_err(|error| match header.len() {
+    let in_file = header.len();
+    header.extend(constants.iter().map(|constant| constant.name.clone()));
+    let selection = wanted.select(&header).map_err(|error| match in_file {
         1 => error.with_hint("check what separates the columns, and say it with --delimiter"),
         _ => error,
     })?;
     let ignored = selection.ignored.clone();
     let found = Some(delimiter).filter(|delimiter| said.is_none() && *delimiter != b',');
-    let reader =
-        CsvReader { rows, count, name, header, wanted, selection, first: true, record: ByteRecord::new() };
+    let reader = CsvReader {
+        rows,
+        count,
+        name,
+        header,
+        constants,
+        wanted,
+        selection,
+        first: true,
+        record: ByteRecord::new(),
+    };
     Ok(Input {
         reader: Box::new(reader),
         columns: Some(columns),
@@ -72,13 +86,13 @@ pub(super) fn open(source: Source, mut wanted: Wanted, model: Option<&Features<'
 
 /// What separates the columns of a file with this header: the first of these with which the wanted columns are found, else the one that
 /// separates the most columns; the comma in doubt.
-fn delimiter_of(header: &[u8], wanted: &Wanted) -> u8 {
+fn delimiter_of(header: &[u8], constants: &[Constant], wanted: &Wanted) -> u8 {
     let mut best = (false, 1, b',');
     for delimiter in DELIMITERS {
         let mut rows = ReaderBuilder::new().delimiter(delimiter).from_reader(header);
         let Ok(header) = rows.headers() else { continue };
-        let names: Vec<&str> = header.iter().collect();
-        let found = (wanted.select(&names).is_ok(), names.len());
+        let names = with_names(header, constants);
+        let found = (wanted.select(&names).is_ok(), header.len());
         if found > (best.0, best.1) {
             best = (found.0, found.1, delimiter);
         }
@@ -87,15 +101,22 @@ fn delimiter_of(header: &[u8], wanted: &Wanted) -> u8 {
 }
 
 /// Finds the features that are text in the first rows of a file. A later row may have text for other features, too.
-fn sniffed(start: &[u8], builder: &ReaderBuilder, wanted: &Wanted) -> Vec<ColumnKind> {
+fn sniffed(
+    start: &[u8],
+    builder: &ReaderBuilder,
+    constants: &[Constant],
+    wanted: &Wanted,
+) -> Vec<ColumnKind> {
     let mut columns = vec![ColumnKind::Unknown; wanted.features.len()];
     let mut rows = builder.from_reader(start);
     let Ok(header) = rows.headers() else { return columns };
-    let names: Vec<String> = header.iter().map(str::to_owned).collect();
+    let header = header.clone();
+    let names = with_names(&header, constants);
     // Ignore errors here: the reader reports them.
     let Ok(selection) = wanted.select(&names) else { return columns };
     let mut record = ByteRecord::new();
     while let Ok(true) = rows.read_byte_record(&mut record) {
+        add_constants(&mut record, constants);
         for (kind, index) in columns.iter_mut().zip(&selection.features) {
             if record.get(*index).is_some_and(|text| cell::number(text).is_none()) {
                 *kind = ColumnKind::Text;
@@ -103,6 +124,13 @@ fn sniffed(start: &[u8], builder: &ReaderBuilder, wanted: &Wanted) -> Vec<Column
         }
     }
     columns
+}
+
+/// Adds the cells that the file does not have.
+fn add_constants(record: &mut ByteRecord, constants: &[Constant]) {
+    for constant in constants {
+        record.push_field(constant.cell().as_bytes());
+    }
 }
 
 /// Refuses a file whose first line is a row. For columns by position, such a file would otherwise lose a row silently.
@@ -136,6 +164,7 @@ struct CsvReader<R> {
     count: ByteCount,
     name: String,
     header: Vec<String>,
+    constants: Arc<[Constant]>,
     wanted: Wanted,
     selection: Selection,
     first: bool,
@@ -178,7 +207,7 @@ impl<R: Read> CsvReader<R> {
         for row in 0..self.wanted.batch_rows {
             self.count.allow(LONGEST);
             match self.rows.read_byte_record(&mut self.record) {
-                Ok(true) => {}
+                Ok(true) => add_constants(&mut self.record, &self.constants),
                 Ok(false) => return Ok(row),
                 Err(error) => return Err(damaged(error, self.line())),
             }

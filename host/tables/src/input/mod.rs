@@ -3,11 +3,13 @@
 mod cell;
 mod columnar;
 mod compression;
+pub(crate) mod constant;
 mod csv;
 mod ipc;
 mod jsonl;
 mod pages;
 mod parquet;
+mod remote;
 mod sniff;
 mod source;
 
@@ -24,6 +26,8 @@ use hydra_base::{Error, ErrorKind, Result};
 use hydra_lightgbm::loaded::ColumnKind;
 
 pub use cell::number;
+pub(crate) use constant::Constant;
+pub use remote::RemoteFile;
 pub use source::Source;
 
 /// Rows of a file: the model's features, and the columns that the output repeats.

@@ -1,7 +1,8 @@
 //! Apache Parquet, read row group by row group.
 
+use std::error::Error as StdError;
 use std::fs::File;
-use std::io::Read;
+use std::io::{self, Read};
 use std::sync::Arc;
 
 use arrow_array::{ArrayRef, DictionaryArray, Int32Array, RecordBatch, RecordBatchOptions};
@@ -16,7 +17,9 @@ use parquet::file::reader::{ChunkReader, Length};
 
 use super::Input;
 use super::columnar::{Batches, ColumnarReader};
+use super::constant::with_names;
 use super::pages;
+use super::remote::Places;
 use super::source::{Source, unreadable};
 use crate::wanted::{Selection, Wanted};
 use hydra_base::{Error, ErrorKind, Result};
@@ -24,29 +27,35 @@ use hydra_base::{Error, ErrorKind, Result};
 /// Opens a Parquet file: reads its footer.
 pub(super) fn open(source: Source, mut wanted: Wanted) -> Result<Input> {
     let name = source.name().to_owned();
-    let left = source.most_unpacked();
+    let (left, constants) = (source.most_unpacked(), source.constants());
     let contents = Contents::of(source)?;
     if let Contents::Memory(bytes) = &contents {
         pages::check_footer(bytes)?;
     }
     let metadata = ArrowReaderMetadata::load(&contents, Default::default())
-        .map_err(|error| invalid("not a Parquet file, or its footer is damaged").with_source(error))?;
+        .map_err(|error| damaged("not a Parquet file, or its footer is damaged", error))?;
     let texts = if contents.is_in_memory() { Texts::Shared } else { Texts::AsWritten };
     let (metadata, dictionaries) = readable(metadata, texts)?;
-    let names: Vec<&String> = metadata.schema().fields().iter().map(|field| field.name()).collect();
+    let in_file = metadata.schema().fields().len();
+    let names = with_names(metadata.schema().fields().iter().map(|field| field.name().as_str()), &constants);
     wanted.see_columns(&names);
     let selection = wanted.select(&names)?;
     let ignored = selection.ignored.clone();
 
     // Only the wanted columns are decoded; a projected batch has them in the file's order.
-    let mut roots: Vec<usize> = selection.features.iter().chain(&selection.kept).copied().collect();
+    let wanted_columns = selection.features.iter().chain(&selection.kept).copied();
+    let mut roots: Vec<usize> = wanted_columns.filter(|column| *column < in_file).collect();
     roots.sort_unstable();
     roots.dedup();
     let schema = metadata.schema().project(&roots).map_err(|error| internal().with_source(error))?;
     let dictionaries: Vec<bool> = roots.iter().map(|root| dictionaries[*root]).collect();
     let schema = Arc::new(with_dictionaries(&schema, &dictionaries));
     let within = |columns: &[usize]| {
-        columns.iter().map(|column| roots.partition_point(|root| root < column)).collect()
+        let place = |column: &usize| match column.checked_sub(in_file) {
+            Some(constant) => roots.len() + constant,
+            None => roots.partition_point(|root| root < column),
+        };
+        columns.iter().map(place).collect()
     };
     let selection = Selection {
         features: within(&selection.features),
@@ -68,7 +77,7 @@ pub(super) fn open(source: Source, mut wanted: Wanted) -> Result<Input> {
         metadata,
         contents,
     };
-    let reader = ColumnarReader::new(name, groups, schema, selection, wanted);
+    let reader = ColumnarReader::new(name, groups, schema, selection, constants, wanted);
     Ok(Input {
         reader: Box::new(reader),
         columns: None,
@@ -83,6 +92,7 @@ pub(super) fn open(source: Source, mut wanted: Wanted) -> Result<Input> {
 enum Contents {
     File(File),
     Memory(Bytes),
+    Remote(Places),
 }
 
 /// How columns of text are read.
@@ -102,6 +112,9 @@ impl Contents {
 
     /// The bytes of `source`. The footer is at their end, so a stream is first copied to a temporary file.
     fn of(source: Source) -> Result<Self> {
+        if let Some(file) = source.remote()? {
+            return Ok(Self::Remote(Places::new(file)));
+        }
         match source.in_memory() {
             Some(bytes) => Ok(Self::Memory(bytes)),
             None => source.into_regular_file().map(Self::File),
@@ -113,6 +126,7 @@ impl Contents {
         Ok(match self {
             Self::File(file) => Self::File(file.try_clone().map_err(unreadable)?),
             Self::Memory(bytes) => Self::Memory(bytes.clone()),
+            Self::Remote(places) => Self::Remote(places.clone()),
         })
     }
 }
@@ -122,6 +136,7 @@ impl Length for Contents {
         match self {
             Self::File(file) => file.len(),
             Self::Memory(bytes) => bytes.len() as u64,
+            Self::Remote(places) => places.length(),
         }
     }
 }
@@ -133,6 +148,7 @@ impl ChunkReader for Contents {
         Ok(match self {
             Self::File(file) => Box::new(file.get_read(start)?),
             Self::Memory(bytes) => Box::new(bytes.get_read(start)?),
+            Self::Remote(places) => Box::new(places.reader(start)),
         })
     }
 
@@ -140,6 +156,7 @@ impl ChunkReader for Contents {
         match self {
             Self::File(file) => file.get_bytes(start, length),
             Self::Memory(bytes) => bytes.get_bytes(start, length),
+            Self::Remote(places) => Ok(places.read(start, Some(length as u64))?),
         }
     }
 }
@@ -241,14 +258,20 @@ impl RowGroups {
                     .map_err(|error| error.with_context("row group", self.group))?;
             }
         }
+        if let Contents::Remote(places) = &self.contents {
+            let columns = self.metadata.metadata().row_group(self.group).columns().iter().enumerate();
+            let ranges = columns.filter(|(leaf, _)| self.mask.leaf_included(*leaf)).map(|(_, column)| {
+                let (start, length) = column.byte_range();
+                start..start.saturating_add(length)
+            });
+            places.expect(ranges.collect());
+        }
         ParquetRecordBatchReaderBuilder::new_with_metadata(self.contents.again()?, self.metadata.clone())
             .with_projection(self.mask.clone())
             .with_row_groups(vec![self.group])
             .with_batch_size(self.batch_rows)
             .build()
-            .map_err(|error| {
-                invalid("a row group is damaged").with_context("row group", self.group).with_source(error)
-            })
+            .map_err(|error| damaged("a row group is damaged", error).with_context("row group", self.group))
     }
 }
 
@@ -258,9 +281,7 @@ impl Batches for RowGroups {
             if let Some(batch) = self.current.as_mut().and_then(Iterator::next) {
                 let batch = batch.map_err(|error| {
                     // The current group was counted when it was opened.
-                    invalid("a row group is damaged")
-                        .with_context("row group", self.group - 1)
-                        .with_source(error)
+                    damaged("a row group is damaged", error).with_context("row group", self.group - 1)
                 })?;
                 self.rows += batch.num_rows() as u64;
                 return self.wrap(&batch).map(Some);
@@ -276,6 +297,28 @@ impl Batches for RowGroups {
     fn position(&self) -> u64 {
         self.rows
     }
+}
+
+/// What an error of the decoder means: damage, or that the bytes could not be had.
+fn damaged(message: &str, error: impl StdError + Send + Sync + 'static) -> Error {
+    let mut cause: Option<&(dyn StdError + 'static)> = Some(&error);
+    while let Some(found) = cause {
+        let inner = found.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
+        let inner = inner.map(|inner| inner as &(dyn StdError + 'static));
+        if let Some(found) =
+            [Some(found), inner].into_iter().flatten().find_map(<dyn StdError>::downcast_ref::<Error>)
+        {
+            let error = Error::new(found.kind(), found.message().to_owned());
+            let error =
+                found.context().iter().fold(error, |error, (key, value)| error.with_context(key, value));
+            return match found.hint() {
+                Some(hint) => error.with_hint(hint),
+                None => error,
+            };
+        }
+        cause = found.source();
+    }
+    invalid(message).with_source(error)
 }
 
 fn invalid(message: &str) -> Error {

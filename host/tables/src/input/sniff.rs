@@ -61,11 +61,21 @@ pub(super) fn first_line(mut bytes: Bytes) -> Result<(Vec<u8>, Bytes)> {
         [b'P', b'K', 3, 4, ..] => {
             return refuse("a ZIP archive or an Excel file", "extract it, or save the sheet as CSV");
         }
+        page if is_web_page(page) => {
+            return refuse("a web page", "check the address, and whether it asks to sign in");
+        }
         _ => {}
     }
     let end = start.iter().position(|byte| *byte == b'\n').map_or(start.len(), |end| end + 1);
     let line = start[..end].to_vec();
     Ok((line, Box::new(Cursor::new(start).chain(bytes))))
+}
+
+fn is_web_page(start: &[u8]) -> bool {
+    let start = start.trim_ascii_start();
+    ["<!doctype html", "<html"]
+        .iter()
+        .any(|tag| start.get(..tag.len()).is_some_and(|start| start.eq_ignore_ascii_case(tag.as_bytes())))
 }
 
 fn read_start(bytes: &mut Bytes) -> io::Result<Vec<u8>> {

@@ -10,6 +10,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use bytes::{Buf as _, Bytes};
 
 use super::compression::{self, Compression, Damaged};
+use super::constant::Constant;
+use super::remote::{FromStart, RemoteFile};
 use crate::format::{is_dash, is_tabs, without_compression};
 use hydra_base::sha256::Hasher;
 use hydra_base::{Error, ErrorKind, Result, Sha256};
@@ -21,6 +23,7 @@ pub struct Source {
     delimiter: Option<u8>,
     most_unpacked: u64,
     most_columns: usize,
+    constants: Arc<[Constant]>,
 }
 
 /// The most bytes that the parts of bytes in memory may be unpacked, unless [`Source::unpacked_at_most`] sets another number.
@@ -30,6 +33,7 @@ enum Kind {
     Reader(Box<dyn Read + Send>),
     Memory(Bytes),
     File { file: File, length: Option<u64> },
+    Remote(Arc<dyn RemoteFile>),
 }
 
 impl Source {
@@ -78,8 +82,32 @@ impl Source {
         Self::new(name.to_owned(), Kind::Memory(bytes))
     }
 
+    /// Reads a file that is elsewhere: Parquet by its parts, other formats from their start to their end.
+    #[must_use]
+    pub fn from_remote(file: Arc<dyn RemoteFile>) -> Self {
+        let delimiter = is_tabs(&without_compression(Path::new(file.name()))).then_some(b'\t');
+        Self { delimiter, ..Self::new(file.name().to_owned(), Kind::Remote(file)) }
+    }
+
     fn new(name: String, kind: Kind) -> Self {
-        Self { name, kind, delimiter: None, most_unpacked: MOST_UNPACKED, most_columns: usize::MAX }
+        Self {
+            name,
+            kind,
+            delimiter: None,
+            most_unpacked: MOST_UNPACKED,
+            most_columns: usize::MAX,
+            constants: [].into(),
+        }
+    }
+
+    /// Adds columns of one value each.
+    pub(crate) fn with_constants(self, constants: Arc<[Constant]>) -> Self {
+        Self { constants, ..self }
+    }
+
+    /// The columns of one value each, which are not in the bytes.
+    pub(super) fn constants(&self) -> Arc<[Constant]> {
+        self.constants.clone()
     }
 
     /// Says how many bytes the pages of a Parquet file in memory may be when they are unpacked; its default is 256 MiB. Errors about
@@ -131,11 +159,11 @@ impl Source {
     /// A file is read once more for it; bytes that come once are copied to a temporary file. [`ErrorKind::Storage`] if the bytes
     /// cannot be read.
     pub fn digest(self) -> Result<(Self, Sha256)> {
-        let Self { name, delimiter, most_unpacked, most_columns, .. } = &self;
-        let (name, delimiter) = (name.clone(), *delimiter);
-        let (most_unpacked, most_columns) = (*most_unpacked, *most_columns);
+        let Self { kind, name, delimiter, most_unpacked, most_columns, constants } = self;
+        let with =
+            |kind| Self { name: name.clone(), kind, delimiter, most_unpacked, most_columns, constants };
         let unreadable = |error| unreadable(error).with_context("file", &name);
-        let mut file = match self.kind {
+        let mut file = match kind {
             Kind::File { file, length: Some(_) } => file,
             Kind::File { mut file, length: None } => {
                 copied(&mut file).map_err(|error| error.with_context("file", &name))?
@@ -145,10 +173,12 @@ impl Source {
             }
             Kind::Memory(bytes) => {
                 let digest = Sha256::of(&bytes);
-                return Ok((
-                    Self { name, kind: Kind::Memory(bytes), delimiter, most_unpacked, most_columns },
-                    digest,
-                ));
+                return Ok((with(Kind::Memory(bytes)), digest));
+            }
+            Kind::Remote(file) => {
+                let mut hasher = Hasher::default();
+                io::copy(&mut FromStart::new(file.clone()), &mut hasher).map_err(unreadable)?;
+                return Ok((with(Kind::Remote(file)), hasher.finish()));
             }
         };
         file.rewind().map_err(unreadable)?;
@@ -156,10 +186,7 @@ impl Source {
         io::copy(&mut file, &mut hasher).map_err(unreadable)?;
         file.rewind().map_err(unreadable)?;
         let length = Some(file.metadata().map_err(unreadable)?.len());
-        Ok((
-            Self { name, kind: Kind::File { file, length }, delimiter, most_unpacked, most_columns },
-            hasher.finish(),
-        ))
+        Ok((with(Kind::File { file, length }), hasher.finish()))
     }
 
     /// How many bytes there are, if that is known.
@@ -167,6 +194,7 @@ impl Source {
         match &self.kind {
             Kind::File { length, .. } => *length,
             Kind::Memory(bytes) => Some(bytes.len() as u64),
+            Kind::Remote(file) => Some(file.length()),
             Kind::Reader(_) => None,
         }
     }
@@ -190,6 +218,13 @@ impl Source {
         }
     }
 
+    /// The file elsewhere whose parts can be read, if it is one and not compressed.
+    pub(super) fn remote(&self) -> Result<Option<Arc<dyn RemoteFile>>> {
+        let Kind::Remote(file) = &self.kind else { return Ok(None) };
+        let start = file.read(0..file.length().min(compression::START as u64)).map_err(unreadable)?;
+        Ok(Compression::of(&start).is_none().then(|| file.clone()))
+    }
+
     /// A file that supports seeking; a stream, and what is compressed, is copied to a temporary file.
     pub(super) fn into_regular_file(self) -> Result<File> {
         if let Some(file) = self.regular_file()? {
@@ -206,6 +241,7 @@ impl Source {
         let mut bytes: Box<dyn Read + Send> = match self.kind {
             Kind::File { file, .. } => counted(Box::new(file)),
             Kind::Reader(reader) => counted(reader),
+            Kind::Remote(file) => counted(Box::new(FromStart::new(file))),
             Kind::Memory(bytes) => {
                 let bytes = counted(Box::new(bytes.reader()));
                 return Ok((bytes, ByteCount { limit: Arc::clone(&position), position }));
@@ -317,5 +353,9 @@ pub(super) fn unreadable(error: io::Error) -> Error {
     if error.get_ref().is_some_and(|cause| cause.is::<Damaged>()) {
         return Error::new(ErrorKind::InvalidData, "cannot decompress the input").with_source(error);
     }
-    Error::new(ErrorKind::Storage, "cannot read the input").with_source(error)
+    match error.downcast::<Error>() {
+        // Of a file elsewhere.
+        Ok(error) => error,
+        Err(error) => Error::new(ErrorKind::Storage, "cannot read the input").with_source(error),
+    }
 }

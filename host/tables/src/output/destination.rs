@@ -11,6 +11,12 @@ use tempfile::NamedTempFile;
 use super::unwritable;
 use hydra_base::Result;
 
+/// A file elsewhere, such as in an object store, that becomes visible when it is complete. One that is dropped before is removed.
+pub trait Upload: Write + Send {
+    /// Makes the file visible.
+    fn complete(self: Box<Self>) -> Result<()>;
+}
+
 /// Receives the bytes of an output.
 ///
 /// A regular file is written under a temporary name in its directory and renamed by [`Destination::commit`]. If the
@@ -23,6 +29,8 @@ pub(super) enum Destination<'p> {
     Writer(&'p mut (dyn Write + Send)),
     /// A device or a pipe.
     Device(BufWriter<File>),
+    /// A file elsewhere, which becomes visible when it is complete.
+    Upload(Box<dyn Upload>),
     /// A file that is not complete yet.
     File { temporary: BufWriter<NamedTempFile>, path: PathBuf, partial: Partial },
 }
@@ -38,13 +46,16 @@ impl Destination<'_> {
         match self {
             Self::Stdout(_) => io::stdout().is_terminal(),
             Self::Device(file) => file.get_ref().is_terminal(),
-            Self::Writer(_) | Self::File { .. } => false,
+            Self::Writer(_) | Self::Upload(_) | Self::File { .. } => false,
         }
     }
 
     /// Syncs the file to the disk and renames it to its name.
     pub(super) fn commit(mut self) -> Result<()> {
         self.flush().map_err(unwritable)?;
+        if let Self::Upload(upload) = self {
+            return upload.complete();
+        }
         // The name stays noted until the rename is done.
         let Self::File { temporary, path, partial: _partial } = self else { return Ok(()) };
         let temporary = temporary.into_inner().map_err(|error| unwritable(error.into_error()))?;
@@ -59,6 +70,7 @@ impl Write for Destination<'_> {
         match self {
             Self::Stdout(out) | Self::Writer(out) => out.write(bytes),
             Self::Device(out) => out.write(bytes),
+            Self::Upload(out) => out.write(bytes),
             Self::File { temporary, .. } => temporary.write(bytes),
         }
     }
@@ -67,6 +79,7 @@ impl Write for Destination<'_> {
         match self {
             Self::Stdout(out) | Self::Writer(out) => out.flush(),
             Self::Device(out) => out.flush(),
+            Self::Upload(out) => out.flush(),
             Self::File { temporary, .. } => temporary.flush(),
         }
     }

@@ -14,7 +14,7 @@ use crate::FileFormat;
 use hydra_base::{Error, ErrorKind, Result};
 
 use destination::Destination;
-pub use destination::remove_partial_files;
+pub use destination::{Upload, remove_partial_files};
 
 /// An output that has been opened.
 pub struct Output<'p> {
@@ -51,6 +51,14 @@ impl<'p> Output<'p> {
     pub fn to_file(path: &Path, format: FileFormat) -> Result<Self> {
         let destination = Destination::open(path).map_err(|error| named(error, Some(path)))?;
         Self::new(destination, format, Some(path))
+    }
+
+    /// Writes to a file elsewhere, whose address is `name`. It becomes visible when [`Output::finish`] has succeeded.
+    ///
+    /// Arrow is written as a stream if the name ends in `.arrows`, else as a file.
+    #[must_use]
+    pub fn to_upload(name: &str, upload: Box<dyn Upload>, format: FileFormat) -> Self {
+        Self { format, path: Some(name.into()), state: State::Opened(Destination::Upload(upload)) }
     }
 
     /// Writes to the process's stdout through the caller's buffer `stdout`; Arrow is written as a stream.
@@ -151,7 +159,11 @@ fn named(error: Error, path: Option<&Path>) -> Error {
 }
 
 fn unwritable(error: std::io::Error) -> Error {
-    Error::new(ErrorKind::Storage, "cannot write the output").with_source(error)
+    match error.downcast::<Error>() {
+        // Of an upload.
+        Ok(error) => error,
+        Err(error) => Error::new(ErrorKind::Storage, "cannot write the output").with_source(error),
+    }
 }
 
 /// Converts an error of a format's writer: an I/O error, or a kept column with a type that the format lacks.

@@ -3,6 +3,7 @@
 //! The registry may be hostile: it sends endless bodies, slow ones, redirects, and addresses of token services. Every request has a
 //! deadline, every body a limit, and credentials go to the registry and its own token service only.
 
+use std::net::IpAddr;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -219,9 +220,7 @@ impl Connection {
         let host = next.host_str().unwrap_or_default();
         let is_encrypted =
             next.scheme() == "https" || (next.scheme() == "http" && self.base.scheme() == "http");
-        let is_link_local = host.starts_with("169.254.") || host.starts_with("[fe80:");
-        let is_inside =
-            !self.reference.is_local() && (is_loopback(host) || is_link_local || host == "0.0.0.0");
+        let is_inside = !self.reference.is_local() && (is_loopback(host) || is_near(host));
         is_encrypted && !is_inside && next.username().is_empty() && next.password().is_none()
     }
 
@@ -337,6 +336,15 @@ impl Connection {
     }
 }
 
+/// Whether a host is this machine or one on its link, by its address. An IPv4 address in one of IPv6 is that address.
+fn is_near(host: &str) -> bool {
+    let address = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
+    address.is_ok_and(|address| match address.to_canonical() {
+        IpAddr::V4(v4) => v4.is_link_local() || v4.is_unspecified(),
+        IpAddr::V6(v6) => v6.is_unicast_link_local() || v6.is_unspecified(),
+    })
+}
+
 /// Whether two hosts are of one domain: `auth.docker.io` and `registry-1.docker.io`, `gitlab.com` and `registry.gitlab.com`. Addresses
 /// and single names only with themselves.
 fn belong_together(one: &Url, other: &Url) -> bool {
@@ -391,6 +399,12 @@ mod tests {
             ("https://127.0.0.1/x", false, false, true),
             ("https://localhost/x", false, false, true),
             ("http://169.254.169.254/latest", false, false, true),
+            ("https://[::ffff:127.0.0.1]/x", false, false, true),
+            ("https://[::ffff:169.254.169.254]/x", false, false, true),
+            ("https://[fe90::1]/x", false, false, true),
+            ("https://[::]/x", false, false, true),
+            ("https://0.0.0.0/x", false, false, true),
+            ("https://[2001:db8::1]/x", true, true, true),
             ("https://u:p@cdn.example/x", false, false, false),
             ("file:///etc/passwd", false, false, false),
         ] {

@@ -6,13 +6,14 @@ use std::fs;
 use std::io::{Read as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::Deserialize;
 
-use super::reference::Reference;
+use super::reference::{Reference, is_registry};
 use hydra_base::error::{Error, ErrorKind, Result};
 use hydra_base::text::{QUOTED_CHARS, excerpt};
 
@@ -32,6 +33,9 @@ const MAX_BYTES: u64 = 1 << 20;
 
 /// How long a helper may take.
 const HELPER_PATIENCE: Duration = Duration::from_secs(30);
+
+/// How long the end of a helper's answer may take after the helper.
+const LAST_WORDS: Duration = Duration::from_secs(2);
 
 /// The key of Docker Hub in files and for helpers.
 const DOCKER_HUB: &str = "https://index.docker.io/v1/";
@@ -111,7 +115,7 @@ impl CredentialSources {
         };
         let given = match (given, get(REGISTRY_VARIABLE)) {
             (None, _) => None,
-            (Some(credentials), Some(registry)) => Some((registry, credentials)),
+            (Some(credentials), Some(registry)) => Some((named_registry(&registry)?, credentials)),
             (Some(_), None) => {
                 let message = "the variables with credentials do not say for which registry they are";
                 return Err(Error::new(ErrorKind::Config, message)
@@ -138,7 +142,7 @@ impl CredentialSources {
     /// The credentials for the registry of a reference, if there are any. Reads files, and runs the helper that one names.
     pub(super) fn find(&self, reference: &Reference) -> Result<Option<Credentials>> {
         if let Some((registry, credentials)) = &self.given
-            && registry == reference.registry()
+            && registry.eq_ignore_ascii_case(reference.registry())
         {
             return Ok(Some(credentials.clone()));
         }
@@ -153,6 +157,17 @@ impl CredentialSources {
     }
 }
 
+/// The host, and the port, in the variable that names a registry: as references have it.
+fn named_registry(text: &str) -> Result<String> {
+    let host = text.strip_prefix("https://").unwrap_or(text).trim_end_matches('/');
+    if is_registry(host) {
+        return Ok(host.to_owned());
+    }
+    let message = format!("`{REGISTRY_VARIABLE}` is not a host: `{}`", excerpt(text, QUOTED_CHARS));
+    Err(Error::new(ErrorKind::Config, message)
+        .with_hint("write the host of the references, with its port if they have one, such as `registry.example.com:5000`"))
+}
+
 fn find_in(file: &Path, reference: &Reference) -> Result<Option<Credentials>> {
     let Ok(open) = fs::File::open(file) else { return Ok(None) };
     let mut bytes = Vec::new();
@@ -165,11 +180,21 @@ fn find_in(file: &Path, reference: &Reference) -> Result<Option<Credentials>> {
         Error::new(ErrorKind::InvalidCredentials, "the file of credentials is damaged")
             .with_context("at", place)
     })?;
-    let helper = known.cred_helpers.iter().find(|(key, _)| specificity(key, reference).is_some());
-    let has_entry = || known.auths.keys().any(|key| specificity(key, reference).is_some());
-    let store = known.creds_store.as_ref().filter(|_| has_entry());
-    if let Some(helper) = helper.map(|(_, helper)| helper).or(store) {
+    let helpers = known.cred_helpers.iter();
+    let helpers = helpers.filter_map(|(key, helper)| Some((specificity(key, reference)?, helper)));
+    if let Some((_, helper)) = helpers.max_by_key(|(specificity, _)| *specificity) {
         return ask(helper, reference);
+    }
+    if let Some(store) = &known.creds_store {
+        let has_entry = known.auths.keys().any(|key| specificity(key, reference).is_some());
+        return match ask(store, reference) {
+            // Docker asks its store about every registry; most are not in it.
+            Err(error) if !has_entry => {
+                tracing::debug!(%error, "no credentials for the registry in the store");
+                Ok(None)
+            }
+            found => found,
+        };
     }
     let entries = known.auths.iter().filter_map(|(key, entry)| Some((specificity(key, reference)?, entry)));
     match entries.max_by_key(|(specificity, _)| *specificity) {
@@ -237,10 +262,12 @@ fn ask(helper: &str, reference: &Reference) -> Result<Option<Credentials>> {
         input.write_all(server.as_bytes()).ok();
     }
     let output = child.stdout.take();
-    let reader = std::thread::spawn(move || {
+    let (sender, answer) = mpsc::channel();
+    // A process that the helper started may keep the pipe open for ever: the thread then ends with this program.
+    std::thread::spawn(move || {
         let mut bytes = Vec::new();
-        output.map(|output| output.take(MAX_BYTES).read_to_end(&mut bytes));
-        bytes
+        let read = output.map(|output| output.take(MAX_BYTES).read_to_end(&mut bytes));
+        sender.send(read.map(|_| bytes).unwrap_or_default()).ok();
     });
     let deadline = Instant::now() + HELPER_PATIENCE;
     let status = loop {
@@ -254,7 +281,9 @@ fn ask(helper: &str, reference: &Reference) -> Result<Option<Credentials>> {
             }
         }
     };
-    let answer = reader.join().unwrap_or_default();
+    let answer = answer
+        .recv_timeout(LAST_WORDS)
+        .map_err(|_| failed("the helper of credentials does not end its answer"))?;
     if !status.success() {
         let is_absent = String::from_utf8_lossy(&answer).contains("credentials not found");
         return if is_absent { Ok(None) } else { Err(failed("the helper of credentials failed")) };
@@ -293,6 +322,15 @@ mod tests {
         let sources_of = |variables: &[_]| sources(home.path(), variables);
         let found = sources_of(&named).unwrap();
         assert_eq!(found.find(&reference("r.example:5000/a:1")).unwrap(), Some(password("ann", "hunter2")));
+        for text in ["https://r.example:5000/", "R.EXAMPLE:5000"] {
+            let named = [pair[0], pair[1], (REGISTRY_VARIABLE, text)];
+            let found = sources_of(&named).unwrap().find(&reference("r.example:5000/a:1")).unwrap();
+            assert_eq!(found, Some(password("ann", "hunter2")), "{text}");
+        }
+        for bad in ["", "http://r.example", "https://u@r.example", "r.example/team", "r example"] {
+            let refused = sources_of(&[pair[0], pair[1], (REGISTRY_VARIABLE, bad)]).unwrap_err();
+            assert_eq!(refused.kind(), ErrorKind::Config, "{bad}");
+        }
         for other in ["r.example/a:1", "evil.example/r.example:1", "r.example:5001/a:1"] {
             assert_eq!(found.find(&reference(other)).unwrap(), None, "{other}");
         }
@@ -342,7 +380,23 @@ mod tests {
     fn a_helper_is_a_program_of_a_plain_name() {
         let r = reference("r.example/gate:1");
         for helper in ["", "a/../../b", "a b", "no-such-helper-here"] {
-            assert_eq!(ask(helper, &r).unwrap_err().kind(), ErrorKind::InvalidCredentials, "{helper}");
+            let error = ask(helper, &r).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::InvalidCredentials, "{helper}");
         }
+    }
+
+    /// A store that does not know a registry, or cannot be asked, is no reason not to fetch what everyone may read.
+    #[test]
+    fn a_store_is_asked_about_registries_without_an_entry_too() {
+        let home = tempfile::tempdir().unwrap();
+        let path = home.path().join("auth.json");
+        let find = |text: &str| {
+            fs::write(&path, text).unwrap();
+            let variables = [("REGISTRY_AUTH_FILE", path.to_str().unwrap())];
+            sources(home.path(), &variables).unwrap().find(&reference("r.example/gate:1"))
+        };
+        assert_eq!(find(r#"{"credsStore": "no-such-helper-here"}"#).unwrap(), None);
+        let with_entry = find(r#"{"credsStore": "no-such-helper-here", "auths": {"r.example": {}}}"#);
+        assert_eq!(with_entry.unwrap_err().kind(), ErrorKind::InvalidCredentials);
     }
 }

@@ -69,11 +69,18 @@ pub(super) fn of_transport(error: reqwest::Error, reference: &Reference) -> Erro
     } else {
         (ErrorKind::Unreachable, "the registry cannot be reached")
     };
+    let speaks_no_tls = format!("{error:?}").contains("InvalidContentType");
     // The address may hold a signature of a store.
-    Error::new(kind, message)
+    let error = Error::new(kind, message)
         .with_context("registry", reference.registry())
         .with_retryable(kind != ErrorKind::RegistryProtocol)
-        .with_source(error.without_url())
+        .with_source(error.without_url());
+    if speaks_no_tls {
+        return error.with_hint(
+            "the registry answers without TLS; ask it so with `--oci-plain-http`, if the network is yours",
+        );
+    }
+    error
 }
 
 /// The error of an answer that no registry gives.

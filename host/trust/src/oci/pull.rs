@@ -24,13 +24,15 @@ pub struct Component {
     pub reference: Reference,
     /// The SHA-256 of the manifest, which signatures are about.
     pub manifest: Sha256,
+    /// The bytes of the manifest.
+    pub document: Vec<u8>,
 }
 
 /// A manifest with its digest.
 pub(super) struct Located {
     pub manifest: Manifest,
     pub digest: Sha256,
-    pub size: u64,
+    pub bytes: Vec<u8>,
     pub media_type: String,
 }
 
@@ -81,7 +83,8 @@ impl Oci {
                 bytes
             }
         };
-        Ok(Component { bytes, reference: reference.at(located.digest), manifest: located.digest })
+        let (reference, manifest) = (reference.at(located.digest), located.digest);
+        Ok(Component { bytes, reference, manifest, document: located.bytes })
     }
 
     /// The manifest that a reference names, and of a list the one for WebAssembly.
@@ -108,13 +111,13 @@ impl Oci {
         match document {
             Document::Manifest(manifest) => Ok(Located {
                 digest: Sha256::of(&bytes),
-                size: bytes.len() as u64,
                 media_type: if manifest.media_type.is_empty() {
                     manifest::IMAGE_MANIFEST.to_owned()
                 } else {
                     manifest.media_type.clone()
                 },
                 manifest: *manifest,
+                bytes,
             }),
             Document::Index(_) => {
                 let message = "the reference names a list of artifacts that holds another list";

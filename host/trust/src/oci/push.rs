@@ -38,6 +38,10 @@ impl Oci {
             return Err(Error::new(ErrorKind::InvalidReference, message)
                 .with_hint("write it like `oci://registry.example.com/policies/gate:1.2`"));
         };
+        if is_of_signatures(tag) {
+            let message = format!("the tag is one of those that hold the signatures of an artifact: `{tag}`");
+            return Err(Error::new(ErrorKind::InvalidReference, message).with_hint("push under another tag"));
+        }
         let repository = Repository::new(self, reference, Access::Push);
         let connection = repository.connection().await?;
         let mut layer = Descriptor::of(WASM_LAYER, component);
@@ -51,6 +55,12 @@ impl Oci {
         let digest = Sha256::of(&bytes);
         Ok(Pushed { reference: reference.at(digest), manifest: digest })
     }
+}
+
+/// Whether registries and `cosign` keep under a tag what refers to an artifact: `sha256-<digest>`, also with an ending.
+fn is_of_signatures(tag: &str) -> bool {
+    let digits = tag.strip_prefix("sha256-").and_then(|rest| rest.split('.').next());
+    digits.is_some_and(|digits| digits.parse::<Sha256>().is_ok())
 }
 
 /// Uploads a part of an artifact, unless the repository has it.

@@ -98,7 +98,9 @@ impl Reference {
 /// Whether a host is this machine.
 pub(super) fn is_loopback(host: &str) -> bool {
     let address = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
-    host == "localhost" || host.ends_with(".localhost") || address.is_ok_and(|address| address.is_loopback())
+    host == "localhost"
+        || host.ends_with(".localhost")
+        || address.is_ok_and(|address| address.to_canonical().is_loopback())
 }
 
 impl FromStr for Reference {
@@ -165,7 +167,8 @@ impl fmt::Display for Reference {
     }
 }
 
-fn is_registry(text: &str) -> bool {
+/// Whether a text is the host of a registry, perhaps with a port.
+pub(super) fn is_registry(text: &str) -> bool {
     let (host, port) = match text.strip_prefix('[') {
         Some(rest) => match rest.split_once(']') {
             Some((address, port)) if matches!(address.parse(), Ok(IpAddr::V6(_))) => {

@@ -18,6 +18,7 @@ use super::push::{put_blob, put_manifest};
 use super::{Oci, Reference};
 use crate::bundle::{self, BUNDLE};
 use crate::key::{PrivateKey, PublicKey};
+use crate::proof::Proof;
 use crate::rules::{Signer, TrustRules};
 use crate::signature::Signature;
 use crate::simple_signing::{self, SignedPayload};
@@ -50,19 +51,28 @@ struct Found {
 }
 
 impl Oci {
-    /// Who signed a component, if the rules are met: by the signatures that were seen before, or else by those in the registry.
+    /// Who signed a component, if the rules are met. Fails like [`prove`](Self::prove).
+    pub async fn verify(&self, component: &Component, rules: &TrustRules) -> Result<Vec<Signer>> {
+        self.prove(component, rules).await.map(|(signers, _)| signers)
+    }
+
+    /// Who signed a component, and what shows it, if the rules are met: by the signatures that were seen before, or else by those in
+    /// the registry.
     ///
     /// [`ErrorKind::SignatureNotFound`] and [`ErrorKind::ReferrersEmpty`] if there is none, [`ErrorKind::SignatureMismatch`] if a
     /// trusted key signed something else; otherwise like [`TrustRules::check`].
-    pub async fn verify(&self, component: &Component, rules: &TrustRules) -> Result<Vec<Signer>> {
-        let Component { reference, manifest, .. } = component;
-        let signed_here = |signed: &[SignedPayload]| {
-            rules.check_with(|key| signed.iter().any(|signed| is_about(signed, *manifest, key)))
+    pub async fn prove(&self, component: &Component, rules: &TrustRules) -> Result<(Vec<Signer>, Proof)> {
+        let Component { reference, manifest, document, .. } = component;
+        let signed_here = |signed: &[SignedPayload]| -> Result<(Vec<Signer>, Proof)> {
+            let is_by =
+                |key: &PublicKey, signed: &SignedPayload| signed.is_about(*manifest) && signed.is_by(key);
+            let signers = rules.check_with(|key| signed.iter().any(|signed| is_by(key, signed)))?;
+            Ok((signers, Proof::of_artifact(rules, document.clone(), signed)))
         };
         if let Some(cache) = &self.cache
-            && let Ok(signers) = signed_here(&cache.signatures(*manifest).await?)
+            && let Ok(verified) = signed_here(&cache.signatures(*manifest).await?)
         {
-            return Ok(signers);
+            return Ok(verified);
         }
         let repository = Repository::new(self, reference, Access::Pull);
         let connection = repository.connection().await?;
@@ -84,12 +94,9 @@ impl Oci {
             let hint = format!("sign it: `hydra-registry policy sign {reference} --key KEY`");
             return Err(about(Error::new(kind, message).with_hint(hint)));
         }
-        let signers = signed_here(&found.signed).map_err(|error| {
+        let verified = signed_here(&found.signed).map_err(|error| {
             let elsewhere = |key: &PublicKey| {
-                found.signed.iter().any(|signed| {
-                    simple_signing::subject(&signed.payload) != Some(*manifest)
-                        && key.verifies(&signed.payload, &signed.signature)
-                })
+                found.signed.iter().any(|signed| !signed.is_about(*manifest) && signed.is_by(key))
             };
             let is_of_other_content = error.kind() == ErrorKind::UntrustedSigner && rules.any_key(elsewhere);
             about(if is_of_other_content {
@@ -103,7 +110,7 @@ impl Oci {
         if let Some(cache) = &self.cache {
             cache.keep_signatures(*manifest, &found.signed).await?;
         }
-        Ok(signers)
+        Ok(verified)
     }
 
     /// Signs the artifact that a reference names now, and puts the signature beside it in the registry. Returns the reference with the
@@ -121,7 +128,7 @@ impl Oci {
         let subject = Descriptor {
             media_type: located.media_type.clone(),
             digest: format!("sha256:{}", located.digest),
-            size: located.size,
+            size: located.bytes.len() as u64,
             artifact_type: None,
             annotations: None,
             platform: None,
@@ -130,12 +137,6 @@ impl Oci {
         add_to_tag(connection, reference, located.digest, layer).await?;
         Ok(reference.at(located.digest))
     }
-}
-
-/// Whether a key signed this payload, and it is about this manifest.
-fn is_about(signed: &SignedPayload, manifest: Sha256, key: &PublicKey) -> bool {
-    simple_signing::subject(&signed.payload) == Some(manifest)
-        && key.verifies(&signed.payload, &signed.signature)
 }
 
 /// All signatures of an artifact that the registry has.

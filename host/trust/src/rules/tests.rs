@@ -92,8 +92,9 @@ fn a_foreign_and_an_expired_key_are_told_apart() {
 
 #[test]
 fn rules_that_cannot_be_meant_are_refused() {
-    let (_, pem) = key();
+    let ((_, pem), (_, other)) = (key(), key());
     let one = || named(&pem, "ann");
+    let both = |all: KeyConfig, any: KeyConfig| TrustConfig { all_of: vec![all], ..any_of(1, vec![any]) };
     let long = named(&pem, &"n".repeat(65));
     let never = KeyConfig { expires: Some("soon".to_owned()), ..one() };
     for rules in [
@@ -103,6 +104,9 @@ fn rules_that_cannot_be_meant_are_refused() {
         any_of(2, vec![one()]),
         any_of(2, vec![one(), named(&pem, "another name")]),
         TrustConfig::all_of([one(), one()]),
+        both(one(), named(&pem, "another name")),
+        both(one(), named(&other, "ann")),
+        TrustConfig::all_of([one(), named(&other, "ann")]),
         TrustConfig::all_of([long]),
         TrustConfig::all_of([never]),
     ] {

@@ -26,7 +26,7 @@ pub struct ConfigCheckReport {
 /// One check.
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct CheckReport {
-    /// What was checked: `variables`, `settings`, `policies`, `cache` or `store`.
+    /// What was checked: `variables`, `settings`, `policies`, `cache`, `receivers` or `store`.
     pub name: &'static str,
     /// Whether it passes.
     pub sound: bool,
@@ -65,6 +65,9 @@ impl ConfigCheckReport {
         };
         checks.push(CheckReport::new("policies", policies(settings).await));
         checks.push(CheckReport::new("cache", cache(settings)));
+        if !settings.notify.is_empty() {
+            checks.push(CheckReport::new("receivers", receivers(settings)));
+        }
         if let Some(registry) = registry {
             checks.push(CheckReport::new("store", store(&registry).await));
         }
@@ -116,6 +119,15 @@ fn cache(settings: &Settings) -> Result<String> {
         )
         .with_hint("set HYDRA_CACHE_DIR to a directory that only you can write to")),
     }
+}
+
+/// Whether the receivers are well-formed, with their variables and files. Nothing is sent: `notify test` does that.
+fn receivers(settings: &Settings) -> Result<String> {
+    for (name, receiver) in &settings.notify {
+        hydra_notify::Receiver::new(name, receiver, &settings.environment)?;
+    }
+    let names: Vec<&str> = settings.notify.keys().map(String::as_str).collect();
+    Ok(names.join(", "))
 }
 
 /// Whether both parts of the store answer.

@@ -76,6 +76,7 @@ impl ConfigReport {
             uri(config.registry_uri.as_ref()),
             "tracking-uri",
         );
+        of.keys("artifact-root-map", "artifact-root-map", &config.artifact_root_map);
         of.add("model", Some(environment::MODEL), config.model.clone(), DEFAULT_MODEL);
         of.first(
             "experiment",
@@ -93,6 +94,7 @@ impl ConfigReport {
         of.add("monitor", None, None, "");
         of.keys("set", "settings", &config.settings);
         of.keys("budget", "budget", &config.budget);
+        of.keys("model-limit", "limits", &config.limits);
         let aliases = (!config.managed_aliases.is_empty()).then(|| config.managed_aliases.join(", "));
         of.add("managed-aliases", None, aliases, "champion, archived, candidate");
         let quarantines = config.quarantine_on_rollback.then(|| "true".to_owned());
@@ -104,6 +106,7 @@ impl ConfigReport {
         of.first("cache", &[environment::CACHE_DIR, "XDG_CACHE_HOME"], "~/.cache/hydra-registry");
         of.add("cache-bytes", Some(environment::CACHE_BYTES), None, "");
         of.serve();
+        of.receivers();
         for (name, default) in VARIABLES {
             of.first(name, &[name], default);
         }
@@ -192,6 +195,31 @@ impl Collected<'_> {
         for (name, value) in texts {
             if let Some(value) = value {
                 self.push(format!("serve.{name}"), Some(value.clone()), source.clone());
+            }
+        }
+    }
+
+    /// The receivers, without what is secret of them.
+    fn receivers(&mut self) {
+        let file = self.file();
+        for (name, receiver) in &self.settings.notify {
+            let url = receiver.url.as_ref().map(|url| hydra_notify::without_secrets(url.expose()));
+            let url_source = receiver.url_variable.clone().unwrap_or_else(|| file.clone());
+            let url_hidden = receiver.url_variable.as_ref().map(|_| SECRET.to_owned());
+            let secret_file = receiver.secret_file.as_ref().map(|path| path.display().to_string());
+            let secret = receiver.secret_variable.clone().or(secret_file);
+            let events =
+                receiver.events.as_ref().map_or_else(|| "all".to_owned(), |events| events.join(", "));
+            let template = receiver.template.clone().unwrap_or_else(|| "cloudevents".to_owned());
+            let or_default = |is_set: bool| if is_set { file.clone() } else { "default".to_owned() };
+            for (key, value, source) in [
+                ("url", url.or(url_hidden), url_source),
+                ("secret", secret.as_ref().map(|_| SECRET.to_owned()), secret.clone().unwrap_or_default()),
+                ("events", Some(events), or_default(receiver.events.is_some())),
+                ("template", Some(template), or_default(receiver.template.is_some())),
+            ] {
+                let source = if value.is_none() { "default".to_owned() } else { source };
+                self.all.push(SettingReport { name: format!("notify.{name}.{key}"), value, source });
             }
         }
     }

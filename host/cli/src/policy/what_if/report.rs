@@ -5,11 +5,12 @@ use std::fmt::Write as _;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::policy::report::{label, millis};
-use crate::report::schema;
+use crate::policy::report::millis;
+use crate::report::{MemberReport, panel_label, schema};
 use hydra_base::Sha256;
 use hydra_base::names::Version;
-use hydra_policy::{Input, Operation, Policy, VerdictKind};
+use hydra_lifecycle::panel::Panel;
+use hydra_policy::{Input, Operation, VerdictKind};
 use hydra_policy_kit::{Flip, Relation, WhatIf};
 
 /// `policy what-if`.
@@ -19,9 +20,11 @@ pub struct WhatIfReport {
     schema: &'static str,
     /// The policy's name and version.
     policy: String,
-    /// The SHA-256 of the component.
+    /// The SHA-256 of the component; that of the leader, if several policies decide together.
     #[schemars(with = "String")]
     sha256: Sha256,
+    /// The policies, if several decide together. Monitors are not asked.
+    panel: Vec<MemberReport>,
     /// Where the evidence comes from.
     source: String,
     /// `promote` or `rollback`.
@@ -31,7 +34,7 @@ pub struct WhatIfReport {
     target: Option<Version>,
     /// The verdict on the evidence as it is.
     verdict: VerdictKind,
-    /// Its explanation.
+    /// Its explanation; of several policies, it begins with the name of the one that gave it.
     explanation: String,
     /// The single changes that flip it.
     #[schemars(with = "Vec<schema::FlipOfVerdict>")]
@@ -46,19 +49,20 @@ pub struct WhatIfReport {
     failed: usize,
     /// The first failure.
     failure: Option<String>,
-    /// The number of decisions that the policy was asked.
+    /// The number of decisions that the policies were asked, each counted.
     decisions: u32,
     /// The time that the search took, in milliseconds.
     elapsed_ms: u64,
 }
 
 impl WhatIfReport {
-    /// Reports a search.
-    pub fn new(source: &str, input: &Input, policy: &Policy, found: &WhatIf) -> Self {
+    /// Reports a search in which each question took `each` decisions.
+    pub fn new(source: &str, input: &Input, panel: &Panel, each: u32, found: &WhatIf) -> Self {
         Self {
             schema: "hydra-registry/policy-what-if/1",
-            policy: label(policy),
-            sha256: policy.sha256(),
+            policy: panel_label(panel),
+            sha256: panel.leader().policy.sha256(),
+            panel: MemberReport::all(panel),
             source: source.to_owned(),
             operation: input.operation(),
             target: input.target().map(|target| target.version),
@@ -70,7 +74,7 @@ impl WhatIfReport {
             inexact: found.inexact,
             failed: found.failed,
             failure: found.failure.clone(),
-            decisions: found.decisions,
+            decisions: found.decisions.saturating_mul(each),
             elapsed_ms: millis(found.elapsed),
         }
     }

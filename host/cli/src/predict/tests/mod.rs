@@ -20,6 +20,7 @@ use crate::{Extras, Printer};
 use hydra_base::testing::{model_name, version};
 use hydra_base::{Error, ErrorKind};
 use hydra_lightgbm::loaded::{Model, ModelLimits};
+use hydra_mlflow::environment::Environment;
 #[cfg(feature = "training")]
 use hydra_training::booster::Booster;
 
@@ -65,7 +66,8 @@ impl Folder {
             Some(path) => Origin::File(path.clone()),
             None => Origin::Registered(model_name("churn"), version(7)),
         };
-        run(model, &origin, &args, &extras(), &mut Printer::new(OutputFormat::Text, true))
+        let (environment, mut printer) = (Environment::default(), Printer::new(OutputFormat::Text, true));
+        run(model, &origin, &args, args.files(&environment)?, &environment, &extras(), &mut printer)
     }
 
     /// Predicts from CSV text to CSV text.

@@ -56,7 +56,7 @@ impl Scene {
         let input = DatasetInput::new("may", evaluation.dataset.short_digest(), "code", "{}");
         let recording = Recording::prepare(&backend, &model, &evaluation, &input).await.expect("sound");
         let experiment = ExperimentId::new("0").expect("an id");
-        let recorded = recording.record(&experiment, "ann").await.expect("a record");
+        let recorded = recording.record(&experiment, "ann", std::future::pending()).await.expect("a record");
         let run = store.run(&recorded.run_id).await.expect("the run");
         Self { backend, model, run }
     }

@@ -50,7 +50,7 @@ impl Scene {
         let backend = Backend::new(remote.clone(), remote);
         let input = input(evaluation);
         let recording = Recording::prepare(&backend, &self.model, evaluation, &input).await?;
-        recording.record(&self.experiment, "ann").await
+        recording.record(&self.experiment, "ann", pending()).await
     }
 
     async fn record(&self, evaluation: &Evaluation) -> Result<RecordedEvaluation> {
@@ -252,4 +252,64 @@ async fn a_process_that_dies_leaves_a_failed_run_and_no_tag() {
         let tagged = [scene.tag(1).await.is_some(), scene.tag(2).await.is_some()];
         assert_eq!(tagged, [last > end + 1, false], "{what}");
     }
+}
+
+/// A process that dies between the request that creates a run and the next one leaves a RUNNING run.
+#[tokio::test]
+async fn the_next_record_ends_runs_whose_processes_are_gone() {
+    let scene = Scene::new().await;
+    let this = Writer::this(now()).to_string();
+    let elsewhere = r#"{"at":"1","process":{"space":"elsewhere","pid":1,"started":"1"}}"#;
+    let mut gone: Value = serde_json::from_str(&this).expect("JSON");
+    gone["process"]["started"] = json!("another process with this number");
+    let mut left = Vec::new();
+    for (writer, status) in [
+        (Some(this.as_str()), RunStatus::Running),
+        (Some(gone.to_string().as_str()), RunStatus::Failed),
+        // An hour ago.
+        (Some(elsewhere), RunStatus::Failed),
+        (Some("not a writer"), RunStatus::Running),
+        // `log-candidate`, which may take longer.
+        (None, RunStatus::Running),
+    ] {
+        let mut tags = source_tags("operation");
+        tags.extend(writer.map(|writer| (WRITER_TAG.to_owned(), writer.to_owned())));
+        let new = NewRun::new(scene.experiment.clone(), "left").start_time(now()).tags(tags);
+        left.push((scene.store.create_run(&new).await.expect("a run").id, writer.map(str::to_owned), status));
+    }
+    scene.record(&evaluation(2000)).await.expect("a record");
+    for (id, writer, status) in left {
+        let run = scene.store.run(&id).await.expect("the run");
+        assert_eq!((run.status, run.end_time.is_some()), (status, status == RunStatus::Failed), "{writer:?}");
+    }
+}
+
+#[tokio::test]
+async fn an_interruption_leaves_nothing_or_a_failed_run_or_a_whole_record() {
+    let scene = Scene::new().await;
+    let backend = Backend::new(scene.store.clone(), scene.store.clone());
+    let evaluation = evaluation(2000);
+    let input = input(&evaluation);
+    let recording = Recording::prepare(&backend, &scene.model, &evaluation, &input).await.expect("prepared");
+    let mut seen = BTreeSet::new();
+    for last in 0..4 {
+        // It is asked before the first write, and then whenever the work waits.
+        let asked = std::sync::atomic::AtomicUsize::new(0);
+        let interrupted = std::future::poll_fn(|_| {
+            let asked = asked.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+            if asked < last { std::task::Poll::Pending } else { std::task::Poll::Ready(()) }
+        });
+        let recorded = recording.record(&scene.experiment, "ann", interrupted).await;
+        seen.insert(recorded.is_ok());
+        let states = scene.states().await;
+        assert!(!states.contains(&RunStatus::Running), "{states:?}");
+        if let Err(error) = recorded {
+            assert_eq!(error.kind(), ErrorKind::Interrupted);
+            assert_eq!([scene.tag(1).await, scene.tag(2).await], [None, None]);
+            assert_eq!(states.len(), last, "a run after the first question");
+        } else {
+            break;
+        }
+    }
+    assert!(seen.contains(&false), "{seen:?}");
 }

@@ -52,6 +52,9 @@ pub struct Decided {
     /// Who signed the policy, by the trust rules of the author; at most 4 texts of at most 64 bytes.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub signers: Vec<String>,
+    /// The SHA-256 of the manifests of the artifacts in registries that the policies came from; at most 4.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub manifests: Vec<String>,
 }
 
 impl Decided {
@@ -70,6 +73,7 @@ impl Decided {
             && self.panel.is_empty()
             && self.decision_sha256.is_none()
             && self.signers.is_empty()
+            && self.manifests.is_empty()
     }
 }
 
@@ -227,13 +231,16 @@ pub struct Activation {
     /// The ids of the keys that signed its policies, as trust rules found them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub signers: Vec<String>,
+    /// The SHA-256 of the manifests of the artifacts in registries that its policies came from; at most 4.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub manifests: Vec<String>,
 }
 
 impl Activation {
     /// That this panel is the active one.
     #[must_use]
     pub fn of(panel_sha256: Sha256) -> Self {
-        Self { panel_sha256, approvals: 0, expires: None, signers: Vec::new() }
+        Self { panel_sha256, approvals: 0, expires: None, signers: Vec::new(), manifests: Vec::new() }
     }
 
     /// The digest of the panel as the rules have it: none if no panel is meant.

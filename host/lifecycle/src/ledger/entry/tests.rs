@@ -46,6 +46,7 @@ pub(crate) fn sample() -> Entry {
             panel: Vec::new(),
             decision_sha256: None,
             signers: Vec::new(),
+            manifests: Vec::new(),
         }),
         host: "hydra-registry/0.1.0".into(),
         actor: "ann".into(),
@@ -79,6 +80,7 @@ fn full() -> Entry {
     decided.panel = vec![answer; 8];
     decided.decision_sha256 = Some(sha256);
     decided.signers = vec!["s".repeat(64); 4];
+    decided.manifests = vec!["m".repeat(64); 4];
     entry
 }
 
@@ -119,12 +121,16 @@ fn eight_policies_and_evaluations_fit_an_entry() {
     let decided = entry.decided.as_mut().expect("a decision");
     (decided.policy.name, decided.policy.version) = ("n".repeat(64), "v".repeat(64));
     decided.model_sha256 = Some(Sha256::of(b"model").to_string());
-    decided.signers.clear();
     (decided.evaluations, decided.more_evaluations) = EvaluationNote::of(&[], &used);
-    let text = entry.encode().expect("an entry");
-    assert!(text.len() <= MAX_ENTRY_BYTES, "{}", text.len());
-    assert!(entry.explanation.len() > 64, "{}", entry.explanation);
-    assert_eq!(Entry::decode(&text), Ok(entry));
+    let mut unsigned = entry.clone();
+    let decided = unsigned.decided.as_mut().expect("a decision");
+    (decided.signers, decided.manifests) = (Vec::new(), Vec::new());
+    for (mut entry, explained) in [(unsigned, 64), (entry, 32)] {
+        let text = entry.encode().expect("an entry");
+        assert!(text.len() <= MAX_ENTRY_BYTES, "{}", text.len());
+        assert!(entry.explanation.len() > explained, "{}", entry.explanation);
+        assert_eq!(Entry::decode(&text), Ok(entry));
+    }
 }
 
 /// Entries of schema 1 are read and written as they are. One that has parts of schema 2 is damaged for the releases that

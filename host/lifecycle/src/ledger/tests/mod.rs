@@ -198,6 +198,7 @@ impl Decide for Decider<'_> {
                     panel: Vec::new(),
                     decision_sha256: None,
                     signers: Vec::new(),
+                    manifests: Vec::new(),
                 },
                 input: format!("{{\"wish\":\"{:?}\"}}", self.wish).into_bytes(),
                 document: None,

@@ -7,6 +7,7 @@ mod containers;
 mod literals;
 mod objects;
 
+use super::globals::Foreign;
 use super::opcode::{
     BINPERSID, BINSTRING, DUP, EXT1, EXT2, EXT4, FRAME, INST, MARK, NEXT_BUFFER, OBJ, PERSID, POP, POP_MARK,
     PROTO, READONLY_BUFFER, SHORT_BINSTRING, STOP, STRING,
@@ -14,27 +15,51 @@ use super::opcode::{
 use super::source::Source;
 use super::stack::Stack;
 use super::value::{Id, Values};
-use crate::error::damaged;
+use crate::error::{damaged, raised_by};
 use crate::extracted::ExtractLimits;
 use hydra_base::{Error, ErrorKind, Result};
 
 /// Runs a pickle to its end; returns its values and the reference of its result.
 pub(super) fn run<'a>(bytes: &'a [u8], limits: &ExtractLimits) -> Result<(Values<'a>, Id)> {
-    let mut machine = Machine { source: Source::new(bytes), stack: Stack::new(limits.values) };
+    let mut machine = Machine {
+        source: Source::new(bytes),
+        stack: Stack::new(limits.values),
+        foreign: Foreign::default(),
+        at: 0,
+    };
     for _ in 0..limits.operations {
         let position = machine.source.position();
+        machine.at = position;
         match machine.step() {
             Ok(None) => {}
-            Ok(Some(root)) => return Ok((machine.stack.values, root)),
-            Err(error) => return Err(error.with_context("offset", position)),
+            Ok(Some(root)) => {
+                return match machine.foreign.refusal() {
+                    None => Ok((machine.stack.values, root)),
+                    Some(refusal) => Err(refusal),
+                };
+            }
+            Err(error) => {
+                return Err(machine
+                    .foreign
+                    .refusal()
+                    .unwrap_or_else(|| error.with_context("offset", position)));
+            }
         }
     }
-    Err(damaged("the pickle has too many instructions").with_context("limit", limits.operations))
+    if let Some(refusal) = machine.foreign.refusal() {
+        return Err(refusal);
+    }
+    Err(damaged("the pickle has too many instructions")
+        .with_context("limit", limits.operations)
+        .with_hint(raised_by("pickle-operations")))
 }
 
 struct Machine<'a> {
     source: Source<'a>,
     stack: Stack<'a>,
+    foreign: Foreign,
+    /// Where the instruction begins.
+    at: usize,
 }
 
 impl Machine<'_> {

@@ -41,7 +41,8 @@ impl Machine<'_> {
         match opcode {
             GLOBAL => {
                 let (module, name) = (self.source.line()?, self.source.line()?);
-                self.stack.push(Value::Global(Global::find(module, name)?))
+                let global = self.foreign.known_or_noted(module, name, self.at)?;
+                self.stack.push(Value::Global(global))
             }
             STACK_GLOBAL => self.stack_global(),
             REDUCE => self.reduce(),
@@ -61,7 +62,7 @@ impl Machine<'_> {
         let (Some(module), Some(name)) = (self.stack.values.str(module), self.stack.values.str(name)) else {
             return Err(damaged("the pickle imports something that is not named by text"));
         };
-        let global = Global::find(module, name)?;
+        let global = self.foreign.known_or_noted(module, name, self.at)?;
         self.stack.push(Value::Global(global))
     }
 

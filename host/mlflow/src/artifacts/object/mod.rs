@@ -1,6 +1,7 @@
 //! Artifacts in an object store: S3, Google Cloud Storage, Azure.
 
 mod bounded;
+mod files;
 mod listing;
 mod provider;
 
@@ -11,14 +12,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use async_trait::async_trait;
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use futures_util::{StreamExt, TryStreamExt, stream};
-use object_store::buffered::BufWriter;
 use object_store::client::{HttpError, HttpErrorKind};
 use object_store::list::PaginatedListStore;
 use object_store::path::Path as Key;
 use object_store::{ObjectStore, ObjectStoreExt};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::AsyncReadExt;
 use tokio_util::io::StreamReader;
 
 use super::{ArtifactReader, ArtifactStore, OnProgress, segments};
@@ -26,6 +26,8 @@ use crate::entities::ArtifactInfo;
 use crate::environment::Environment;
 use crate::uri::redact;
 use hydra_base::error::{Error, ErrorKind, Result};
+
+pub use files::{ObjectFile, ObjectUpload, is_object_uri};
 
 /// The size of an upload's parts. A smaller file is sent in one request.
 const PART_BYTES: usize = 8 << 20;
@@ -80,33 +82,6 @@ impl ObjectArtifacts {
             .with_source(error)
             .with_hint(hint)
     }
-
-    async fn upload(
-        &self,
-        writer: &mut BufWriter,
-        path: &str,
-        file: &mut tokio::fs::File,
-        progress: OnProgress<'_>,
-    ) -> Result<()> {
-        let unreadable = |error| {
-            Error::new(ErrorKind::Storage, "cannot read the file to upload")
-                .with_context("path", path)
-                .with_source(error)
-        };
-        loop {
-            let mut buffer = BytesMut::with_capacity(READ_BYTES);
-            let read = file.read_buf(&mut buffer).await.map_err(unreadable)?;
-            if read == 0 {
-                break;
-            }
-            writer.put(buffer.freeze()).await.map_err(|error| self.failed("upload", path, error))?;
-            progress(read as u64);
-        }
-        writer.shutdown().await.map_err(|error| match error.downcast::<object_store::Error>() {
-            Ok(error) => self.failed("upload", path, error),
-            Err(error) => unreadable(error),
-        })
-    }
 }
 
 #[async_trait]
@@ -160,16 +135,27 @@ impl ArtifactStore for ObjectArtifacts {
                 .with_context("path", file.display())
                 .with_source(error)
         })?;
-        let store: Arc<dyn ObjectStore> = Arc::clone(&self.store) as _;
-        let mut writer = BufWriter::with_capacity(store, key, PART_BYTES).with_max_concurrency(PARTS_AT_ONCE);
-        let uploaded = self.upload(&mut writer, path, &mut source, progress).await;
-        if uploaded.is_err() {
-            // The store keeps the parts of an abandoned upload, at a cost, until they are removed.
-            if let Err(error) = writer.abort().await {
-                tracing::warn!(%error, "cannot remove the parts of a failed upload");
+        let mut upload = ObjectUpload::at(self.uri.as_str(), Arc::clone(&self.store) as _, key);
+        let uploaded = async {
+            let mut buffer = vec![0; READ_BYTES];
+            loop {
+                let read = source.read(&mut buffer).await.map_err(|error| {
+                    Error::new(ErrorKind::Storage, "cannot read the file to upload")
+                        .with_context("path", file.display())
+                        .with_source(error)
+                })?;
+                if read == 0 {
+                    return upload.complete().await;
+                }
+                upload.write(&buffer[..read]).await?;
+                progress(read as u64);
             }
+        };
+        let uploaded = uploaded.await;
+        if uploaded.is_err() {
+            upload.remove().await;
         }
-        uploaded
+        uploaded.map_err(|error| error.with_context("path", path))
     }
 
     async fn put_bytes(&self, path: &str, bytes: Vec<u8>) -> Result<()> {
@@ -181,7 +167,9 @@ impl ArtifactStore for ObjectArtifacts {
 fn classify(error: &object_store::Error) -> (ErrorKind, &'static str) {
     match error {
         object_store::Error::NotFound { .. } => {
-            (ErrorKind::ArtifactNotFound, "check the names of bucket and file, and the region")
+            let hint = "check the names of bucket and file, and the region; if the artifacts have moved, name their new root with \
+                        `--artifact-root-map OLD=NEW`";
+            (ErrorKind::ArtifactNotFound, hint)
         }
         object_store::Error::PermissionDenied { .. } => {
             (ErrorKind::PermissionDenied, "use credentials with permission for this operation on the bucket")

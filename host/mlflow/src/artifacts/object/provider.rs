@@ -8,8 +8,11 @@ use std::time::Duration;
 
 use object_store::aws::AmazonS3Builder;
 use object_store::azure::MicrosoftAzureBuilder;
-use object_store::gcp::GoogleCloudStorageBuilder;
-use object_store::{Certificate, ClientOptions, RetryConfig};
+use object_store::gcp::{GoogleCloudStorageBuilder, GoogleConfigKey};
+use object_store::http::HttpBuilder;
+use object_store::{Certificate, ClientOptions, ObjectStore, RetryConfig};
+use percent_encoding::percent_decode_str;
+use url::Url;
 
 use super::Bucket;
 use super::bounded::BoundedConnector;
@@ -57,18 +60,39 @@ pub(super) fn connect(uri: &str, environment: &Environment) -> Result<(Arc<dyn B
     Ok((store, key.trim_matches('/').to_owned()))
 }
 
+/// A client of the web server of a file, and the path of the file.
+pub(super) fn connect_web(uri: &str, environment: &Environment) -> Result<(Arc<dyn ObjectStore>, String)> {
+    tls::install_provider();
+    let malformed = || {
+        Error::new(ErrorKind::Protocol, "the address is not that of a file").with_context("uri", redact(uri))
+    };
+    let mut url = Url::parse(uri).map_err(|error| malformed().with_source(error))?;
+    let path =
+        percent_decode_str(url.path()).decode_utf8().map_err(|error| malformed().with_source(error))?;
+    let key = path.trim_start_matches('/').to_owned();
+    url.set_path("");
+    // Only an address that the user wrote is contacted without TLS.
+    let mut client = client()?.with_allow_http(url.scheme() == "http");
+    for certificate in authorities(environment)? {
+        client = client.with_root_certificate(certificate);
+    }
+    let builder = HttpBuilder::new().with_url(url.as_str()).with_client_options(client);
+    let store = builder.with_retry(retries()).with_http_connector(BoundedConnector).build();
+    Ok((Arc::new(store.map_err(|error| malformed().with_source(error))?), key))
+}
+
 fn s3(bucket: &str, environment: &Environment) -> Result<Arc<dyn Bucket>> {
     let mut builder = AmazonS3Builder::new()
         .with_bucket_name(bucket)
         .with_retry(retries())
         .with_http_connector(BoundedConnector);
-    for (name, value) in environment.with_prefix("AWS_") {
+    for (name, _) in environment.with_prefix("AWS_") {
         if let Ok(key) = name.to_ascii_lowercase().parse() {
-            builder = builder.with_config(key, value);
+            builder = builder.with_config(key, setting(environment, name)?);
         }
     }
     let mut client = client()?.with_allow_invalid_certificates(environment.flag(S3_IGNORE_TLS)?);
-    if let Some(endpoint) = environment.get(S3_ENDPOINT) {
+    if let Some(endpoint) = environment.secret(S3_ENDPOINT)? {
         // Servers other than Amazon's rarely have a host name for each bucket.
         builder = builder.with_endpoint(endpoint).with_virtual_hosted_style_request(false);
     }
@@ -87,6 +111,11 @@ fn s3(bucket: &str, environment: &Environment) -> Result<Arc<dyn Bucket>> {
         builder = builder.with_config(key, value);
     }
     built(builder.with_client_options(client).build(), &format!("s3://{bucket}"))
+}
+
+/// The value of a variable that is set, as it may be sent.
+fn setting<'e>(environment: &'e Environment, name: &str) -> Result<&'e str> {
+    Ok(environment.secret(name)?.unwrap_or_default())
 }
 
 /// The settings of all clients.
@@ -136,12 +165,14 @@ fn upload_arguments(environment: &Environment) -> Result<Vec<(&'static str, Stri
 fn google(bucket: &str, environment: &Environment) -> Result<GoogleCloudStorageBuilder> {
     let builder = GoogleCloudStorageBuilder::new().with_bucket_name(bucket).with_retry(retries());
     let builder = builder.with_client_options(client()?).with_http_connector(BoundedConnector);
-    Ok(environment.with_prefix("GOOGLE_").fold(builder, |builder, (name, value)| {
-        match name.to_ascii_lowercase().parse() {
-            Ok(key) => builder.with_config(key, value),
+    environment.with_prefix("GOOGLE_").try_fold(builder, |builder, (name, value)| {
+        Ok(match name.to_ascii_lowercase().parse() {
+            // A document of several lines, which is read and not sent.
+            Ok(key @ GoogleConfigKey::ServiceAccountKey) => builder.with_config(key, value),
+            Ok(key) => builder.with_config(key, setting(environment, name)?),
             Err(_) => builder,
-        }
-    }))
+        })
+    })
 }
 
 fn azure(authority: &str, environment: &Environment) -> Result<MicrosoftAzureBuilder> {
@@ -149,9 +180,9 @@ fn azure(authority: &str, environment: &Environment) -> Result<MicrosoftAzureBui
         .with_retry(retries())
         .with_client_options(client()?)
         .with_http_connector(BoundedConnector);
-    for (name, value) in environment.with_prefix("AZURE_") {
+    for (name, _) in environment.with_prefix("AZURE_") {
         if let Ok(key) = name.to_ascii_lowercase().parse() {
-            builder = builder.with_config(key, value);
+            builder = builder.with_config(key, setting(environment, name)?);
         }
     }
     for (key, value) in connection_string(environment)? {
@@ -173,7 +204,7 @@ fn azure(authority: &str, environment: &Environment) -> Result<MicrosoftAzureBui
 }
 
 fn connection_string(environment: &Environment) -> Result<Vec<(&str, &str)>> {
-    let text = environment.get(AZURE_CONNECTION_STRING).unwrap_or_default();
+    let text = environment.secret(AZURE_CONNECTION_STRING)?.unwrap_or_default();
     let parts = text.split(';').map(str::trim).filter(|part| !part.is_empty());
     let pair = |part: &'_ str| part.find('=');
     parts
@@ -238,6 +269,29 @@ mod tests {
         }
         for uri in ["s3:///key", "s3:bucket", "abfss://box/a", "s3://bucket/a?versionId=1", "ftp://host/a"] {
             assert_eq!(connect(uri, &environment).expect_err(uri).kind(), ErrorKind::Protocol, "{uri}");
+        }
+    }
+
+    #[test]
+    fn what_copying_adds_is_cut_or_refused() {
+        let keys = |secret| environment([("AWS_ACCESS_KEY_ID", "id"), ("AWS_SECRET_ACCESS_KEY", secret)]);
+        connect("s3://bucket", &keys("secret\r\n")).expect("a line end is cut");
+        let unrelated =
+            [("AWS_ACCESS_KEY_ID", "id"), ("AWS_SECRET_ACCESS_KEY", "secret"), ("AWS_VAULT", "my\n keys")];
+        let unrelated = environment(unrelated);
+        connect("s3://bucket", &unrelated).expect("a variable of another program");
+        for (uri, name, value) in [
+            ("s3://bucket", "AWS_ACCESS_KEY_ID", " id"),
+            ("s3://bucket", "AWS_SECRET_ACCESS_KEY", "sec ret"),
+            ("s3://bucket", "AWS_SESSION_TOKEN", "to\nken"),
+            ("s3://bucket", "MLFLOW_S3_ENDPOINT_URL", "http://host "),
+            ("gs://bucket", "GOOGLE_SERVICE_ACCOUNT", "/key.json "),
+            ("abfss://box@account.dfs.core.windows.net/a", "AZURE_STORAGE_ACCOUNT_KEY", "c2Vj cmV0"),
+            ("abfss://box@account.dfs.core.windows.net/a", AZURE_CONNECTION_STRING, "AccountName=a\tb"),
+        ] {
+            let error = connect(uri, &environment([(name, value)])).expect_err(name);
+            assert_eq!(error.kind(), ErrorKind::Config, "{name}");
+            assert!(error.message().contains(name) && !error.to_string().contains(value), "{error}");
         }
     }
 

@@ -5,7 +5,7 @@ use reqwest::header::{CONTENT_TYPE, HeaderValue};
 
 fn answer(status: u16, content_type: &'static str, body: &str) -> Failure {
     let headers = HeaderMap::from_iter([(CONTENT_TYPE, HeaderValue::from_static(content_type))]);
-    Failure::of_answer("GET x", StatusCode::from_u16(status).expect("a status"), &headers, body)
+    Failure::of_answer("GET x", StatusCode::from_u16(status).expect("a status"), &headers, body.as_bytes())
 }
 
 fn coded(status: u16, code: &str) -> Failure {
@@ -92,7 +92,10 @@ fn messages_quote_the_server_in_printable_form() {
     let error: Error = answer(500, "application/json", &long).into();
     assert!(error.message().len() < 700 && !error.message().chars().any(is_unprintable));
     let page: Error = answer(502, "text/html", "<html>Bad Gateway</html>").into();
-    assert_eq!(page.message(), "the server's answer is not from MLflow");
+    assert_eq!(page.message(), "the server answered with a web page without a title");
+    assert!(page.hint().is_some_and(|hint| hint.contains("behind it")), "{page:?}");
+    let bare: Error = answer(502, "application/octet-stream", "Bad Gateway").into();
+    assert_eq!(bare.message(), "the server's answer is not from MLflow");
     let host = answer(403, "text/plain", "Invalid Host header - possible DNS rebinding attack detected");
     assert!(Error::from(host).hint().is_some_and(|hint| hint.contains("--allowed-hosts")));
 }

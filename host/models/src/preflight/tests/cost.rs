@@ -83,6 +83,24 @@ async fn a_version_that_was_opened_costs_one_listing() {
     assert_eq!(server.lines().len(), before);
 }
 
+/// Where nothing shows that a file of the same size is another one, exactness is a download.
+#[tokio::test]
+async fn exactness_costs_a_download_where_the_store_has_no_stamps() {
+    let model = booster("binary_int");
+    let mut script = first(&model);
+    script.extend(first(&model));
+    let server = FaultServer::start(script);
+    let (backend, home) = (backend(&server), tempfile::tempdir().expect("a directory"));
+    let cache = cache(&home);
+    let mut before = 0;
+    for presence in [Presence::Asked, Presence::Exact] {
+        let opened = open(&backend, Some(&cache), &logged(&model), presence).await.expect("an answer");
+        assert!(matches!(opened, Opened::Loadable(_)), "{opened:?}");
+        assert_eq!(server.lines()[before..], [ADDRESS, LISTING, FIRST, SECOND]);
+        before = server.lines().len();
+    }
+}
+
 /// A server does not report a change that keeps the size. Reading the files finds it, and they are read again until they are the logged ones.
 #[tokio::test]
 async fn what_was_read_and_was_not_the_logged_model_is_read_again() {

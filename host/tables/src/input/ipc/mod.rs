@@ -15,6 +15,7 @@ use arrow_schema::{ArrowError, Schema};
 
 use super::Input;
 use super::columnar::{Batches, ColumnarReader};
+use super::constant::with_names;
 use super::source::{ByteCount, Source, copied, unreadable};
 use crate::wanted::Wanted;
 use hydra_base::{Error, ErrorKind, Result};
@@ -27,7 +28,7 @@ const MAGIC: &[u8] = b"ARROW1";
 
 /// Opens Arrow IPC: reads the schema.
 pub(super) fn open(source: Source, mut wanted: Wanted) -> Result<Input> {
-    let name = source.name().to_owned();
+    let (name, constants) = (source.name().to_owned(), source.constants());
     let (schema, kind, length, in_bytes) = match opened(source)? {
         Bytes::File(file) => {
             let mut file = BufReader::new(file);
@@ -46,11 +47,11 @@ pub(super) fn open(source: Source, mut wanted: Wanted) -> Result<Input> {
     };
     let mut batches = IpcBatches { kind, schema: schema.clone(), dictionaries: HashMap::new(), read: 0 };
     batches.read_dictionaries()?;
-    let names: Vec<&String> = schema.fields().iter().map(|field| field.name()).collect();
+    let names = with_names(schema.fields().iter().map(|field| field.name().as_str()), &constants);
     wanted.see_columns(&names);
     let selection = wanted.select(&names)?;
     let ignored = selection.ignored.clone();
-    let reader = ColumnarReader::new(name, batches, schema, selection, wanted);
+    let reader = ColumnarReader::new(name, batches, schema.clone(), selection, constants.clone(), wanted);
     Ok(Input { reader: Box::new(reader), columns: None, ignored, length, in_bytes, delimiter: None })
 }
 

@@ -58,6 +58,13 @@ impl Keys {
         self.ignored.iter().cloned().collect()
     }
 
+    /// The target of a column that the objects do not have.
+    pub(super) fn of_constant(&mut self, name: &str) -> Target {
+        self.unseen.remove(name);
+        self.unseen.remove(&*spelled(name));
+        self.find(name)
+    }
+
     /// The target of `key`, which is at index `position` of its object.
     fn target(&mut self, key: &str, position: usize) -> Target {
         if let Some((_, target)) = self.order.get(position).filter(|(name, _)| name == key) {

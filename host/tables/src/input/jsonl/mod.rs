@@ -30,12 +30,12 @@ use row::Rows;
 /// A feature or kept column that no row of the first batch has is missing. In a row, a key that is missing is a missing
 /// value.
 pub(super) fn open(source: Source, mut wanted: Wanted, model: &Features<'_>) -> Result<Input> {
-    let (length, name) = (source.length(), source.name().to_owned());
+    let (length, name, constants) = (source.length(), source.name().to_owned(), source.constants());
     let (bytes, count) = source.into_reader()?;
     let (_, bytes) = first_line(bytes)?;
     let (columns, bytes) = columns_or_sniff(Some(model), bytes, |start| sniff::columns(start, &wanted))?;
     wanted.kinds = model.kinds(&columns)?;
-    let rows = Rows::new(&wanted);
+    let rows = Rows::new(&wanted, &constants);
     let mut reader = JsonlReader { lines: Lines::new(bytes), count, name, wanted, rows, first: None };
     let first = reader.read()?;
     if first.features.num_rows() > 0 {

@@ -8,6 +8,7 @@ use serde_json::Value;
 use super::cells::{Cell, Cells, Column};
 use super::kept::exceeds_integers;
 use super::keys::{Key, Keys, Target};
+use crate::input::Constant;
 use crate::wanted::Wanted;
 use hydra_base::text::{QUOTED_CHARS, excerpt};
 use hydra_base::{Error, ErrorKind, Result};
@@ -21,17 +22,17 @@ pub(super) struct Rows {
     #[expect(clippy::struct_field_names, reason = "the number of rows, in a struct that reads them")]
     rows: usize,
     keys: Keys,
+    /// The columns of one value.
+    constants: Vec<(Value, Target)>,
 }
 
 impl Rows {
-    pub(super) fn new(wanted: &Wanted) -> Self {
-        let mut rows = Self {
-            features: Vec::new(),
-            kept: Vec::new(),
-            rows: 0,
-            keys: Keys::new(wanted),
-            wanted: wanted.clone(),
-        };
+    pub(super) fn new(wanted: &Wanted, constants: &[Constant]) -> Self {
+        let mut keys = Keys::new(wanted);
+        let with_target = |constant: &Constant| (constant.json(), keys.of_constant(&constant.name));
+        let constants = constants.iter().map(with_target).collect();
+        let mut rows =
+            Self { features: Vec::new(), kept: Vec::new(), rows: 0, keys, constants, wanted: wanted.clone() };
         rows.take();
         rows
     }
@@ -42,6 +43,7 @@ impl Rows {
         let mut json = serde_json::Deserializer::from_slice(line);
         let read = Row { rows: self, failed: &mut failed }.deserialize(&mut json).and_then(|()| json.end());
         read.map_err(|error| damaged(&error, failed))?;
+        self.push_constants()?;
         self.refuse_changed(line)?;
         self.rows += 1;
         for cells in &mut self.features {
@@ -49,6 +51,24 @@ impl Rows {
         }
         for values in &mut self.kept {
             values.resize(self.rows, Value::Null);
+        }
+        Ok(())
+    }
+
+    /// Adds the values that the line does not have.
+    fn push_constants(&mut self) -> Result<()> {
+        for (value, target) in &self.constants {
+            if let Some(feature) = target.feature {
+                let cell = Cell { cells: &mut self.features[feature], row: self.rows };
+                let name = || Some(self.wanted.features[feature].clone());
+                cell.deserialize(value).map_err(|error| damaged(&error, name()))?;
+            }
+            if let Some(kept) = target.kept {
+                // The line may have the key as well.
+                if self.kept[kept].len() == self.rows {
+                    self.kept[kept].push(value.clone());
+                }
+            }
         }
         Ok(())
     }
