@@ -62,8 +62,10 @@ pub struct PolicyStatement {
     pub expected_head: Option<Head>,
     /// The approvals that the policy asks for before it changes, and its files.
     activation: Option<(u32, ActiveFiles)>,
-    /// The ids of the keys that signed its policies, and the digests of the manifests of those from registries.
-    origins: (Vec<String>, Vec<String>),
+    /// The ids of the keys that signed its policies.
+    signers: Vec<String>,
+    /// The digests of the manifests of its policies from registries.
+    manifests: Vec<String>,
 }
 
 impl PolicyStatement {
@@ -73,9 +75,12 @@ impl PolicyStatement {
         let document = PolicyDocument::of(panel, approvals)?;
         let files = document.files(panel)?;
         let sha256 = Sha256::of(&files.document);
-        let (activation, origins) =
-            (Some((approvals, files)), (panel.recorded_signers(), panel.recorded_manifests()));
-        Ok(Self { activation, origins, ..Self::new(PolicyVerb::Activate, Some(sha256)) })
+        Ok(Self {
+            activation: Some((approvals, files)),
+            signers: panel.recorded_signers(),
+            manifests: panel.recorded_manifests(),
+            ..Self::new(PolicyVerb::Activate, Some(sha256))
+        })
     }
 
     /// That no policy is active any more.
@@ -89,8 +94,16 @@ impl PolicyStatement {
     }
 
     fn new(verb: PolicyVerb, sha256: Option<Sha256>) -> Self {
-        let (activation, origins) = (None, (Vec::new(), Vec::new()));
-        Self { verb, sha256, reason: None, expires: None, expected_head: None, activation, origins }
+        Self {
+            verb,
+            sha256,
+            reason: None,
+            expires: None,
+            expected_head: None,
+            activation: None,
+            signers: Vec::new(),
+            manifests: Vec::new(),
+        }
     }
 }
 
@@ -218,8 +231,8 @@ impl Decide for PolicyDecider<'_> {
             (_, sha256) => Some(Activation {
                 approvals: approvals.unwrap_or_default(),
                 expires,
-                signers: statement.origins.0.clone(),
-                manifests: statement.origins.1.clone(),
+                signers: statement.signers.clone(),
+                manifests: statement.manifests.clone(),
                 ..Activation::of(sha256.unwrap_or(Sha256::NONE))
             }),
         };

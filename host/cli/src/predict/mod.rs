@@ -110,10 +110,10 @@ pub fn run(
     let summary = run.summarised_to(destination, |position| progress.set_position(position))?;
     progress.finish_and_clear();
     let rows = summary.rows;
-    let named = |paths: &[PathBuf]| paths.iter().map(|path| redact(&path.display().to_string())).collect();
-    let places =
-        [named(&args.rows.inputs), args.out_file().map(|out| named(&[out.to_owned()])).unwrap_or_default()];
-    let summary = PredictionReport::new(origin, meaning, places, summary, began.elapsed());
+    let named = |path: &Path| redact(&path.display().to_string());
+    let inputs = args.rows.inputs.iter().map(|input| named(input)).collect();
+    let out = args.out_file().map(named);
+    let summary = PredictionReport::new(origin, meaning, inputs, out, summary, began.elapsed());
     if let Some(report) = report {
         report.write(&serde_json::to_vec_pretty(&summary)?)?;
     }

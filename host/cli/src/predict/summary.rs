@@ -11,6 +11,9 @@ use hydra_base::names::Version;
 use hydra_base::text::{QUOTED_CHARS, excerpt, listed};
 use hydra_tables::ScoringSummary;
 
+/// The most columns with unknown categories that a line names; the report has all.
+const COLUMNS_LISTED: usize = 10;
+
 /// The report of `predict --report`.
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct PredictionReport {
@@ -61,7 +64,8 @@ impl PredictionReport {
     pub(super) fn new(
         origin: &Origin,
         output: &'static str,
-        [inputs, out]: [Vec<String>; 2],
+        inputs: Vec<String>,
+        out: Option<String>,
         summary: ScoringSummary,
         taken: Duration,
     ) -> Self {
@@ -85,7 +89,7 @@ impl PredictionReport {
             version,
             model_file,
             output,
-            out: out.into_iter().next(),
+            out,
             columns: columns.collect(),
             ignored: summary.ignored,
             seconds,
@@ -115,8 +119,11 @@ impl PredictionReport {
             })
             .collect();
         if !unseen.is_empty() {
-            // Not `listed`, which cuts names.
-            lines.push(format!("unknown categories: {}", unseen.join("; ")));
+            // Not `text::listed`, which would cut the examples.
+            let (first, rest) = unseen.split_at(unseen.len().min(COLUMNS_LISTED));
+            let more =
+                if rest.is_empty() { String::new() } else { format!(" and {} more columns", rest.len()) };
+            lines.push(format!("unknown categories: {}{more}", first.join("; ")));
         }
         let mut done = format!("scored {} rows", self.rows);
         // Writing to a string cannot fail.
@@ -158,6 +165,8 @@ mod tests {
         };
         let done = "scored 1000 rows in 0.50 s (2000 rows per second)";
         assert_eq!(report.lines(), ["missing values: b\u{fffd} 7", done]);
+        report.columns = (0..12).map(|number| column(&number.to_string(), 0, 1, &["x"])).collect();
+        assert!(report.lines()[0].ends_with("9 1 (`x`) and 2 more columns"), "{:?}", report.lines());
         report.columns = vec![column("city", 1, 3, &["Bonn", "x\n"]), column("tier", 0, 1, &["9"])];
         report.files = 2;
         assert_eq!(

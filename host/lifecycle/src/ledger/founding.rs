@@ -148,7 +148,7 @@ impl Founding<'_> {
             }
         }
         if has_past(self.registered) {
-            // Nor does a ledger lose its model with its own tags. One that names another model is left alone.
+            // A ledger without tags is known by its first entry. One that names another model is left alone.
             let found = unlinked(backend, self.registered).await?.into_iter();
             let mut found = found.filter(|found| Some(&found.identity.id) != lost.as_ref());
             if let Some(found) = found.find(|found| found.names.is_none()) {

@@ -280,7 +280,7 @@ async fn search(
             }
         };
     }
-    // Nor does it lose its model with all its tags.
+    // A ledger without any tag is known by its first entry.
     let forgotten = unlinked(backend, registered).await?;
     if let Some(found) = forgotten.into_iter().find(|found| found.identity.id == identity.id) {
         let page = read_page(backend, &found.ledger, None, PAGE).await?;

@@ -21,7 +21,8 @@ fn decoded(text: &str) -> String {
     let mut rest = text.as_bytes();
     while let [byte, after @ ..] = rest {
         let code = after.first_chunk::<2>().and_then(|code| std::str::from_utf8(code).ok());
-        let code = code.filter(|_| *byte == b'%').and_then(|code| u8::from_str_radix(code, 16).ok());
+        let is_code = |code: &&str| *byte == b'%' && code.bytes().all(|digit| digit.is_ascii_hexdigit());
+        let code = code.filter(is_code).and_then(|code| u8::from_str_radix(code, 16).ok());
         bytes.push(code.unwrap_or(*byte));
         rest = if code.is_some() { &after[2..] } else { after };
     }
@@ -98,6 +99,8 @@ mod tests {
         assert_eq!(parsed("region=__HIVE_DEFAULT_PARTITION__"), Some(("region".into(), None)));
         assert_eq!(parsed("region="), Some(("region".into(), Some(String::new()))));
         assert_eq!((parsed("plain"), parsed("=x")), (None, None));
+        // `+f` is a number with a sign, and not two digits.
+        assert_eq!(parsed("k=%+f%4"), Some(("k".into(), Some("%+f%4".into()))));
     }
 
     #[test]
