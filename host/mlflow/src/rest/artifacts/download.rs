@@ -6,7 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt, stream};
 use reqwest::Response;
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, timeout, timeout_at};
 use tokio_util::io::StreamReader;
 use url::Url;
 
@@ -25,7 +25,7 @@ pub(super) async fn reader(
     answer: Response,
     idle: Duration,
 ) -> Result<ArtifactReader, Failure> {
-    let expected = answer.content_length();
+    let (expected, started) = (answer.content_length(), Instant::now());
     let (status, headers, reached) = (answer.status(), answer.headers().clone(), answer.url().clone());
     let mut body = answer.bytes_stream();
     let mut beginning = Vec::new();
@@ -33,7 +33,7 @@ pub(super) async fn reader(
     if is_html(&headers) && !is_page_itself {
         let mut read = Vec::new();
         while read.len() < BEGINNING
-            && let Ok(Some(chunk)) = timeout(idle, body.next()).await
+            && let Ok(Some(chunk)) = timeout_at(started + idle, body.next()).await
         {
             read.extend_from_slice(chunk.as_deref().unwrap_or_default());
             beginning.push(chunk);
@@ -42,7 +42,8 @@ pub(super) async fn reader(
             return Err(Failure::page(name, status, &page, "the file").reached(asked, &reached));
         }
     }
-    let checked = checked(path.to_owned(), Box::pin(stream::iter(beginning).chain(body)), expected, idle);
+    let body = Box::pin(stream::iter(beginning).chain(body));
+    let checked = checked(path.to_owned(), body, expected, started, idle);
     Ok(ArtifactReader::new(StreamReader::new(Box::pin(checked)), expected))
 }
 
@@ -50,12 +51,12 @@ fn checked<S>(
     path: String,
     body: S,
     expected: Option<u64>,
+    started: Instant,
     idle: Duration,
 ) -> impl Stream<Item = io::Result<Bytes>>
 where
     S: Stream<Item = reqwest::Result<Bytes>> + Unpin,
 {
-    let started = Instant::now();
     stream::try_unfold((body, 0u64), move |(mut body, received)| {
         let path = path.clone();
         async move {
