@@ -4,7 +4,7 @@ Usage: serving.py MODEL_DIRECTORY DIRECTORY
 
 `MODEL_DIRECTORY` is one of `make_models.py`. `DIRECTORY` gets the model as MLflow saves it (`mlflow/`) and as MLServer reads it
 (`mlserver/`), and raw HTTP requests: `ping.http`, and for one row and for 1,000 rows those of MLflow's protocol, of the Open
-Inference Protocol in JSON, and of its binary extension.
+Inference Protocol in JSON, and of its binary extension; and that protocol's messages for gRPC (`grpc-1.message`).
 """
 
 import json
@@ -43,6 +43,24 @@ def requests(rows, columns):
     )
 
 
+def varint(number):
+    low, high = number & 0x7F, number >> 7
+    return bytes([low | 0x80]) + varint(high) if high else bytes([low])
+
+
+def field(number, content):
+    """A length-delimited field of a protobuf message."""
+    return varint(number << 3 | 2) + varint(len(content)) + content
+
+
+def message(rows):
+    """A `ModelInferRequest` with the rows as raw contents, and with the prefix of a message in gRPC."""
+    shape = b"".join(varint(length) for length in rows.shape)
+    tensor = field(1, b"rows") + field(2, b"FP64") + field(3, shape)
+    request = field(1, NAME.encode()) + field(5, tensor) + field(7, rows.astype("<f8").tobytes())
+    return b"\0" + len(request).to_bytes(4, "big") + request
+
+
 def main(source, directory):
     source, directory = Path(source), Path(directory)
     shutil.rmtree(directory, ignore_errors=True)
@@ -70,6 +88,7 @@ def main(source, directory):
     for count in (1, 1000):
         for form, request in requests(rows[:count], columns):
             (directory / f"{form}-{count}.http").write_bytes(request)
+        (directory / f"grpc-{count}.message").write_bytes(message(rows[:count]))
 
 
 main(*sys.argv[1:])

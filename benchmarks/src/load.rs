@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
 
-use crate::Worker;
+use crate::{Worker, grpc};
 
 /// The time limit of one answer.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -34,7 +34,7 @@ struct Seen {
     /// For each latency the second of the measurement in which its request was due.
     seconds: Vec<u64>,
     failed: u64,
-    /// The number of answers by the header `x-hydra-version`.
+    /// For each header `x-hydra-version` the second of its first answer.
     versions: BTreeMap<String, u64>,
 }
 
@@ -55,7 +55,7 @@ impl Session {
         let seen = on_each(connections, |_| {
             let (mut connection, mut seen) = (Connection::new(address), Seen::default());
             while start.elapsed() < time {
-                connection.ask(&request, Instant::now(), &mut seen);
+                connection.ask(&request, Instant::now(), start.elapsed().as_secs(), &mut seen);
             }
             seen
         })?;
@@ -80,10 +80,7 @@ impl Session {
             let mut due = start + every.mul_f64(number as f64 / connections as f64);
             while due < start + time {
                 thread::sleep(due.saturating_duration_since(Instant::now()));
-                let before = seen.latencies.len();
-                connection.ask(&request, due, &mut seen);
-                let second = due.duration_since(start).as_secs();
-                seen.seconds.resize(seen.latencies.len().max(before), second);
+                connection.ask(&request, due, due.duration_since(start).as_secs(), &mut seen);
                 due += every;
             }
             seen
@@ -104,22 +101,41 @@ fn on_each(threads: usize, work: impl Fn(usize) -> Seen + Sync) -> Result<Seen> 
         seen.latencies.extend(one.latencies);
         seen.seconds.extend(one.seconds);
         seen.failed += one.failed;
-        for (version, count) in one.versions {
-            *seen.versions.entry(version).or_default() += count;
+        for (version, second) in one.versions {
+            seen.saw(version, second);
         }
     }
     Ok(seen)
 }
 
 impl Seen {
-    /// The greatest p99 of the requests of one second; NaN without answers.
-    fn worst_second(&self) -> f64 {
+    /// Notes an answer by a version in a second.
+    fn saw(&mut self, version: String, second: u64) {
+        let first = self.versions.entry(version).or_insert(second);
+        *first = second.min(*first);
+    }
+
+    /// The p99 of the requests of each second.
+    fn by_second(&self) -> BTreeMap<u64, f64> {
         let mut by_second: BTreeMap<u64, Vec<f64>> = BTreeMap::new();
         for (second, latency) in self.seconds.iter().zip(&self.latencies) {
             by_second.entry(*second).or_default().push(*latency);
         }
-        let p99 = |latencies: Vec<f64>| Self { latencies, ..Self::default() }.quantile(0.99);
-        by_second.into_values().map(p99).fold(f64::NAN, f64::max)
+        let p99 = |latencies| Self { latencies, ..Self::default() }.quantile(0.99);
+        by_second.into_iter().map(|(second, latencies)| (second, p99(latencies))).collect()
+    }
+
+    /// The median of the p99 of the seconds; NaN without answers.
+    fn usual_second(&self) -> f64 {
+        Self { latencies: self.by_second().into_values().collect(), ..Self::default() }.quantile(0.5)
+    }
+
+    /// The p99 of the second in which another version began to answer, or of the one before, in which that version was made ready, if
+    /// that is greater; NaN if no version began.
+    fn second_of_change(&self) -> f64 {
+        let began = self.versions.values().max().filter(|_| self.versions.len() > 1);
+        let Some(&began) = began else { return f64::NAN };
+        self.by_second().range(began.saturating_sub(1)..=began).fold(f64::NAN, |most, (_, p99)| p99.max(most))
     }
 
     /// The latency below which this share of the answers came, in seconds; NaN without answers.
@@ -136,13 +152,14 @@ impl Connection {
         Self { address: address.to_owned(), stream: None, buffer: vec![0; 1 << 16] }
     }
 
-    /// Sends a request and reads the answer. A failure closes the connection.
-    fn ask(&mut self, request: &[u8], due: Instant, seen: &mut Seen) {
+    /// Sends a request of a second and reads the answer. A failure closes the connection.
+    fn ask(&mut self, request: &[u8], due: Instant, second: u64, seen: &mut Seen) {
         match self.exchange(request) {
             Ok((200, version)) => {
                 seen.latencies.push(due.elapsed().as_secs_f64());
+                seen.seconds.push(second);
                 if let Some(version) = version {
-                    *seen.versions.entry(version).or_default() += 1;
+                    seen.saw(version, second);
                 }
             }
             Ok(_) => seen.failed += 1,
@@ -203,8 +220,9 @@ fn find(bytes: &[u8], wanted: &[u8]) -> Option<usize> {
 
 impl Worker for Session {
     /// `closed ADDRESS FILE CONNECTIONS SECONDS`: requests per second, p50, p99, failures. `paced ADDRESS FILE RATE CONNECTIONS SECONDS`:
-    /// p50, p99, failures, versions that answered, the greatest p99 of a second. `ready ADDRESS FILE`: the seconds until an answer comes with status 200, trying again
-    /// at once.
+    /// p50, p99, failures, versions that answered, the median p99 of a second, the p99 of the second in which the version changed or
+    /// of the one before it, if that is greater. `grpc ADDRESS FILE SECONDS`: calls per second, p50, p99. `ready ADDRESS FILE`: the
+    /// seconds until an answer comes with status 200, trying again at once.
     fn answer(&mut self, what: &str, arguments: &[&str]) -> Result<Vec<f64>> {
         match (what, arguments) {
             ("closed", [address, name, connections, seconds]) => {
@@ -220,14 +238,21 @@ impl Worker for Session {
             ("paced", [address, name, rate, connections, seconds]) => {
                 let time = Duration::from_secs_f64(seconds.parse()?);
                 let mut seen = self.paced(address, name, rate.parse()?, connections.parse()?, time)?;
-                let worst = seen.worst_second();
+                let (usual, change) = (seen.usual_second(), seen.second_of_change());
                 Ok(vec![
                     seen.quantile(0.5),
                     seen.quantile(0.99),
                     seen.failed as f64,
                     seen.versions.len() as f64,
-                    worst,
+                    usual,
+                    change,
                 ])
+            }
+            ("grpc", [address, name, seconds]) => {
+                let time = Duration::from_secs_f64(seconds.parse()?);
+                let (latencies, took) = grpc::closed(address, self.request(name)?, time)?;
+                let mut seen = Seen { latencies, ..Seen::default() };
+                Ok(vec![seen.latencies.len() as f64 / took, seen.quantile(0.5), seen.quantile(0.99)])
             }
             ("ready", [address, name]) => {
                 let request = self.request(name)?;

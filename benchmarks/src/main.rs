@@ -5,6 +5,7 @@
 //! The Python workers in `python/` use the same protocol.
 
 mod evaluation;
+mod grpc;
 mod load;
 mod memory;
 mod policy;

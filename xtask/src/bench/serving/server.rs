@@ -38,6 +38,7 @@ pub struct Scoring {
     /// The seconds from the start to the first answer.
     pub ready: f64,
     address: String,
+    grpc: u16,
     workers: usize,
     child: Child,
 }
@@ -45,12 +46,13 @@ pub struct Scoring {
 impl Scoring {
     /// Starts a server of the model in `home`.
     pub fn start(kind: Kind, workers: usize, home: &Path, load: &mut Worker) -> Result<Self> {
-        let port = free_port()?;
+        let (port, grpc) = (free_port()?, free_port()?);
         let mut command = match kind {
             Kind::Ours => {
                 let mut command = Command::new(built("hydra-registry"));
                 command.args(["serve", "--model-file", "bench.txt"]);
                 command.args(["--listen", &format!("127.0.0.1:{port}")]).current_dir(home);
+                command.args(["--grpc", &format!("127.0.0.1:{grpc}")]);
                 command
             }
             Kind::Mlflow => {
@@ -78,14 +80,16 @@ impl Scoring {
                 let mut command = Command::new(interpreter(SERVING).with_file_name("mlserver"));
                 command.args(["start", "mlserver"]).current_dir(home);
                 command.env("MLSERVER_HTTP_PORT", port.to_string());
-                command.env("MLSERVER_GRPC_PORT", free_port()?.to_string());
+                command.env("MLSERVER_GRPC_PORT", grpc.to_string());
                 command.env("MLSERVER_METRICS_PORT", free_port()?.to_string());
                 command.env("MLSERVER_HOST", "127.0.0.1").env("MLSERVER_DEBUG", "false");
                 command.env("MLSERVER_PARALLEL_WORKERS", workers.to_string());
                 command
             }
         };
-        Self::spawn(kind, workers, &mut command, port, home, load)
+        let mut server = Self::spawn(kind, workers, &mut command, port, home, load)?;
+        server.grpc = grpc;
+        Ok(server)
     }
 
     /// Starts a command that listens on a port.
@@ -102,11 +106,17 @@ impl Scoring {
         command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log).process_group(0);
         let start = Instant::now();
         let child = command.spawn().with_context(|| format!("cannot start {}", kind.name()))?;
-        let mut server = Self { kind, ready: 0.0, address: format!("127.0.0.1:{port}"), workers, child };
+        let mut server =
+            Self { kind, ready: 0.0, address: format!("127.0.0.1:{port}"), grpc: 0, workers, child };
         let request = if kind == Kind::MlServer { "live.http" } else { "ping.http" };
         load.measure(&format!("ready {} {request}", server.address))?;
         server.ready = start.elapsed().as_secs_f64();
         Ok(server)
+    }
+
+    /// The request for a measurement over gRPC, with one connection.
+    pub fn grpc(&self, rows: usize, time: f64) -> String {
+        format!("grpc 127.0.0.1:{} grpc-{rows}.message {time}", self.grpc)
     }
 
     /// The request for a measurement.

@@ -71,7 +71,7 @@ pub fn run(
     let (mut usual, mut swapped, mut failed, mut versions) =
         (Samples::default(), Samples::default(), 0.0, 0.0_f64);
     for turn in 0..turns {
-        usual.push(load.measure(&plain.paced("mlflow", most / 2.0, CONNECTIONS, 6.0))?[1]);
+        usual.push(load.measure(&plain.paced("mlflow", most / 2.0, CONNECTIONS, 6.0))?[4]);
         let target = if turn % 2 == 0 { "2" } else { "1" };
         let promotion = thread::scope(|scope| {
             let promotion = scope.spawn(|| {
@@ -87,13 +87,13 @@ pub fn run(
         let (Ok(promoted), found) = promotion else { bail!("the promotion panicked") };
         promoted?;
         let found = found?;
-        swapped.push(found[4]);
+        swapped.push(found[5]);
         failed += found[2];
         versions = versions.max(found[3]);
     }
     document.paragraph(&format!(
-        "A promotion at half of the greatest throughput: the p99 of the worst second is {}, usually {}; {failed} requests failed, and {versions} \
-         versions answered. With a shadow at a third of it: p50 {}, without {}; p99 {}, without {}.",
+        "A promotion at half of the greatest throughput: the p99 of the second of the swap, or of the second before it if that is \
+         greater, is {}; that of a second is usually {}; {failed} requests failed, and {versions} versions answered. With a shadow at a third of it: p50 {}, without {}; p99 {}, without {}.",
         seconds(swapped.median()),
         seconds(usual.median()),
         seconds(with[0].median()),
@@ -105,7 +105,7 @@ pub fn run(
     Ok(vec![
         Goal::at_most("failed requests in promotions at half of the throughput", 0.0, failed, ""),
         Goal::at_most(
-            "p99 of the worst second with a promotion, compared with the usual",
+            "p99 of the second of a swap, compared with the usual",
             3.0,
             swapped.median() / usual.median(),
             " ×",
