@@ -25,6 +25,12 @@ pub fn run(flags: &[String]) -> Result<()> {
     setup::run(Scope::Release)?;
     let binary = build()?;
     check(&binary)?;
+    let mut parity = Command::new("python3");
+    parity.arg(paths::root().join("xtask/src/parity.py")).arg(&binary);
+    step(
+        "comparing its predictions with LightGBM's",
+        parity.arg(paths::root().join("tests/fixtures/scores")),
+    )?;
     say(format!("built {}, {} bytes", binary.display(), fs::metadata(&binary)?.len()));
     Ok(())
 }

@@ -4,7 +4,7 @@ use anyhow::Result;
 
 use crate::setup::{self, MLFLOW, OLDER_MLFLOWS, Scope};
 use crate::shell::{cargo, run as sh, say};
-use crate::{python, wheel};
+use crate::{dist, python, wheel};
 
 /// Runs the tests; `--all` adds older servers and long runs. Other arguments go to `cargo test`.
 pub fn run(flags: &[String]) -> Result<()> {
@@ -27,6 +27,7 @@ pub fn run(flags: &[String]) -> Result<()> {
     }
     let interpreters = if all {
         generated_guests()?;
+        dist::run(&[])?;
         python::test_everywhere()?
     } else {
         Vec::new()
@@ -37,7 +38,7 @@ pub fn run(flags: &[String]) -> Result<()> {
     ));
     if all {
         say(format!(
-            "         and {MLFLOW} on PostgreSQL, with artifacts in S3; generated guests; the servers {}; a real OCI registry; the published wheel on \
+            "         and {MLFLOW} on PostgreSQL, with artifacts in S3; generated guests; the servers {}; a real OCI registry; the static binary; the published wheel on \
              Python {}; Spark, Ray, Dask, DuckDB and DataFusion; the source distribution; the pages in Chromium",
             OLDER_MLFLOWS.join(", "),
             interpreters.join(", ")
