@@ -122,12 +122,7 @@ impl Server {
             tasks.spawn(keep_fresh(tokens, ended.clone()));
         }
         for worker in workers {
-            std::thread::Builder::new().name("shadow".to_owned()).spawn(move || worker.run()).map_err(
-                |source| {
-                    Error::new(ErrorKind::Internal, "cannot start a thread for the shadow")
-                        .with_source(source)
-                },
-            )?;
+            tokio::spawn(worker.work());
         }
         let mut stop = std::pin::pin!(stop);
         let opened = tokio::select! {

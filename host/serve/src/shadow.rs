@@ -7,7 +7,7 @@ use tokio::sync::mpsc::{Receiver, Sender, channel};
 
 use hydra_base::names::Version;
 use hydra_base::time::now;
-use hydra_base::{Sha256, Timestamp};
+use hydra_base::{Sha256, Timestamp, blocking, yielding};
 use hydra_evaluation::{LiveAgreement, Task, class_names, task_of};
 use hydra_lightgbm::loaded::most_probable_class;
 
@@ -24,6 +24,9 @@ const QUEUE_ROWS: usize = 65_536;
 
 /// The most values of the rows that wait for the shadow, and of their scores: 64 MiB.
 const QUEUE_VALUES: usize = 8 << 20;
+
+/// How long the shadow lets requests gather after it has scored all.
+const PAUSE: Duration = Duration::from_millis(5);
 
 /// The most pairs of versions of which counts are kept. The oldest go first.
 const MOST_PAIRS: usize = 16;
@@ -204,15 +207,34 @@ impl Side {
 }
 
 impl Worker {
-    /// Scores what arrives, until the queue is closed. This blocks.
-    pub(crate) fn run(mut self) {
-        while let Some((answered, room)) = self.queue.blocking_recv() {
-            if let Some(challenger) = self.seat.served() {
-                self.compare(&answered, &challenger);
-            }
-            drop((answered, room));
-            self.metrics.shadow_queue.set(self.waiting.rows.used() as i64);
+    /// Scores what arrives, until the queue is closed, on a thread that gets the processor after those that answer.
+    pub(crate) async fn work(self) {
+        let run = || {
+            self.run();
+            Ok(())
+        };
+        if let Err(error) = yielding(blocking(run)).await {
+            tracing::error!(%error, "the shadow does not score rows any more");
         }
+    }
+
+    fn run(mut self) {
+        while let Some(first) = self.queue.blocking_recv() {
+            self.score(first);
+            while let Ok(next) = self.queue.try_recv() {
+                self.score(next);
+            }
+            // What arrives meanwhile waits together, so that not every answer has to wake this thread.
+            std::thread::sleep(PAUSE);
+        }
+    }
+
+    fn score(&self, (answered, room): (Answered, [Taken; 2])) {
+        if let Some(challenger) = self.seat.served() {
+            self.compare(&answered, &challenger);
+        }
+        drop((answered, room));
+        self.metrics.shadow_queue.set(self.waiting.rows.used() as i64);
     }
 
     fn compare(&self, answered: &Answered, challenger: &Served) {
