@@ -222,7 +222,7 @@ function joined(reasons) {
 
 // Foreign text on one line, cut after a number of bytes.
 function excerpt(text, most) {
-  const line = text.replace(/[\p{Cc}\u2028\u2029]/gu, ' ');
+  const line = text.replace(/[\u0000-\u001f\u007f-\u009f\u2028\u2029]/g, ' ');
   if (bytes(line) <= most) return line;
   let kept = '';
   let size = bytes('…');
