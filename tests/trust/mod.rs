@@ -1,6 +1,7 @@
 //! Where policies and models come from, and who signed them: registries, signatures, trust rules.
 
 mod hostile;
+mod keyless;
 mod models;
 mod real;
 mod sharing;

@@ -56,7 +56,7 @@ fn only_a_signed_model_becomes_champion_and_policies_see_who_signed() {
     let signed = project.json(["model", "sign", "1", "--key", ours]);
     assert_eq!(signed["schema"], "hydra-registry/model-sign/1");
     let verified = project.json(["model", "verify", "1"]);
-    assert_eq!(verified["signers"], json!([{"identity": "ml-team", "key": signed["key"]}]));
+    assert_eq!(verified["signers"], json!([{"identity": "ml-team", "issuer": null, "key": signed["key"]}]));
     assert_eq!(verified["digest"], signed["digest"]);
     assert_eq!(project.json(["promote"])["outcome"], "done");
     let case = project.run(["history", "show", "2", "--as-case"]);

@@ -51,19 +51,27 @@ const PROGRAMS: [Program; 7] = [
         what: "checks signatures",
         selection: &["-p", "hydra-trust", "--no-default-features"],
         most: 45,
-        without: &["wasmtime", "clap", "reqwest", "tokio", "hydra-lightgbm", "hydra-mlflow"],
+        without: &[
+            "wasmtime",
+            "clap",
+            "reqwest",
+            "tokio",
+            "hydra-lightgbm",
+            "hydra-mlflow",
+            "sigstore-verify",
+        ],
     },
     Program {
         what: "is the command line without training",
         selection: &["-p", "hydra-registry-cli", "--no-default-features"],
         most: 400,
-        without: &[],
+        without: &["sigstore-verify", "aws-lc-sys"],
     },
     Program {
         what: "is the Python package",
         selection: &["-p", "hydra-registry-python"],
         most: 400,
-        without: &[],
+        without: &["sigstore-verify", "aws-lc-sys"],
     },
 ];
 

@@ -27,6 +27,7 @@ pub fn run(flags: &[String]) -> Result<()> {
     }
     let interpreters = if all {
         generated_guests()?;
+        keyless()?;
         dist::run(&[])?;
         python::test_everywhere()?
     } else {
@@ -38,18 +39,31 @@ pub fn run(flags: &[String]) -> Result<()> {
     ));
     if all {
         say(format!(
-            "         and {MLFLOW} on PostgreSQL, with artifacts in S3; generated guests; the servers {}; a real OCI registry; the static binary; the published wheel on \
+            "         and {MLFLOW} on PostgreSQL, with artifacts in S3; generated guests; keyless signatures; the servers {}; a real OCI registry; the static binary; \
+             the published wheel on \
              Python {}; Spark, Ray, Dask, DuckDB and DataFusion; the source distribution; the pages in Chromium",
             OLDER_MLFLOWS.join(", "),
             interpreters.join(", ")
         ));
     } else {
         say(format!(
-            "not covered (cargo xtask test --all): {}, PostgreSQL, guests in other languages, long races, every fault, a real OCI registry, the published wheel, Spark and Ray, the pages in a browser",
+            "not covered (cargo xtask test --all): {}, PostgreSQL, guests in other languages, long races, every fault, keyless signatures, a real OCI registry, the published wheel, Spark and Ray, the pages in a browser",
             OLDER_MLFLOWS.join(", ")
         ));
     }
     Ok(())
+}
+
+/// Runs the tests of the feature `keyless`, which is off by default.
+fn keyless() -> Result<()> {
+    let mut command = cargo();
+    command.args(["test", "--workspace", "--locked", "--features", "hydra-registry-cli/keyless"]).args([
+        "--lib",
+        "--test",
+        "integration",
+        "keyless",
+    ]);
+    sh(&mut command)
 }
 
 /// Runs generated guests. Their crate is outside the workspace, because fuzzing builds it with other flags.

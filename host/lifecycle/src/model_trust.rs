@@ -27,8 +27,8 @@ impl Transitions<'_> {
         let tag = described.tags.get(SIGNATURE_TAG).map(String::as_str);
         if let (Some(rules), ModelState::Loadable(facts)) = (self.model_trust(), &mut described.model) {
             let signers = model::signers(rules, tag, facts.sha256);
-            facts.signers =
-                signers.into_iter().map(|signer| hydra_policy::Signer::of_key(signer.identity)).collect();
+            let seen = |signer: Signer| hydra_policy::Signer::new(signer.identity, signer.issuer);
+            facts.signers = signers.into_iter().map(seen).collect();
         }
     }
 

@@ -17,7 +17,7 @@ use hydra_base::Sha256;
 use hydra_base::error::{Error, ErrorKind, Result};
 use hydra_base::names::PolicyName;
 use hydra_policy::{Decision, Input, PanelRole, Policy, Verdict, VerdictKind};
-use hydra_trust::Proof;
+use hydra_trust::{Proof, Signer};
 
 pub use answer::{Answer, deciding};
 pub use counted::Counted;
@@ -25,8 +25,9 @@ pub use counted::Counted;
 /// The most policies that can decide together: an entry of the ledger has room for their answers.
 pub const MAX_POLICIES: usize = 8;
 
-/// How many keys that signed policies, and how many of their manifests, an entry of the ledger names.
-const MAX_RECORDED: usize = 4;
+/// The most bytes of the names of those who signed policies in an entry of the ledger, and of the digests of manifests: four
+/// digests, or a subject with its issuer.
+const ROOM: usize = 4 * 64;
 
 /// A policy with its part in a panel, its own settings and, in [`Policy::budget`], its own limits.
 #[derive(Debug, Clone)]
@@ -49,8 +50,8 @@ pub struct Member {
 pub struct Origin {
     /// The SHA-256 of the manifest of the artifact in a registry; none for a file.
     pub manifest: Option<Sha256>,
-    /// The ids of the keys that signed it, as trust rules found them; empty without rules.
-    pub signers: Vec<Sha256>,
+    /// Who signed it, as trust rules found them; empty without rules.
+    pub signers: Vec<Signer>,
     /// What shows other hosts that they signed it.
     pub proof: Option<Proof>,
 }
@@ -163,16 +164,19 @@ impl Panel {
         self.members().map(|member| (member.policy.sha256(), member.policy.bytes())).collect()
     }
 
-    /// The ids of the keys that signed any of the policies: the first ones in ascending order, as many as an entry has room for.
+    /// Who signed any of the policies, keys by their ids: the first ones in ascending order, as many as an entry has room for.
     #[must_use]
     pub fn recorded_signers(&self) -> Vec<String> {
-        recorded(self.members().flat_map(|member| member.origin.signers.iter().copied()))
+        let signers = self.members().flat_map(|member| &member.origin.signers);
+        recorded(signers.map(|signer| signer.recorded(ROOM)))
     }
 
     /// The digests of the manifests of the artifacts that the policies came from: likewise.
     #[must_use]
     pub fn recorded_manifests(&self) -> Vec<String> {
-        recorded(self.members().filter_map(|member| member.origin.manifest))
+        recorded(
+            self.members().filter_map(|member| member.origin.manifest).map(|manifest| manifest.to_string()),
+        )
     }
 
     /// The same panel with other settings in addition, which are addressed as [`address`] describes.
@@ -268,9 +272,17 @@ impl PanelDecision {
     }
 }
 
-/// What an entry has room for of some digests.
-fn recorded(all: impl Iterator<Item = Sha256>) -> Vec<String> {
-    all.collect::<BTreeSet<_>>().iter().take(MAX_RECORDED).map(Sha256::to_string).collect()
+/// What an entry has room for of some digests and names.
+fn recorded(all: impl Iterator<Item = String>) -> Vec<String> {
+    let mut room = ROOM;
+    let all: BTreeSet<String> = all.collect();
+    all.into_iter()
+        .take_while(|text| {
+            let left = room.checked_sub(text.len());
+            room = left.unwrap_or(0);
+            left.is_some()
+        })
+        .collect()
 }
 
 /// The question that a policy with this part in a panel is asked, given the evidence of a request or the question to another

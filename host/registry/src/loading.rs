@@ -149,8 +149,7 @@ fn prove_policy_file(rules: &TrustRules, path: &Path, bytes: &[u8]) -> Result<(V
 /// Who signed a component, and what shows it; nothing without trust rules.
 fn origin(proved: Option<(Vec<Signer>, Proof)>) -> Origin {
     let (signers, proof) = proved.unzip();
-    let signers = signers.unwrap_or_default().into_iter().map(|signer| signer.key).collect();
-    Origin { manifest: None, signers, proof }
+    Origin { manifest: None, signers: signers.unwrap_or_default(), proof }
 }
 
 impl MemberSettings {

@@ -1,9 +1,10 @@
-//! Sigstore bundles (version 0.3, <https://github.com/sigstore/protobuf-specs>) that were made with a key: what `cosign` writes since
-//! version 3. Only the signature of the key is checked; entries of a transparency log in them are not read.
+//! Sigstore bundles (version 0.3, <https://github.com/sigstore/protobuf-specs>): what `cosign` writes since version 3. Of a bundle that
+//! was made with a key, only the signature counts; one with a certificate is kept as a whole, for [`keyless`](crate::keyless).
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 
 use crate::signature::Signature;
 use crate::simple_signing::SignedPayload;
@@ -27,9 +28,27 @@ const PREFIX: &[u8] = b"DSSEv1 ";
 #[serde(rename_all = "camelCase")]
 struct Bundle {
     #[serde(default)]
+    verification_material: Material,
+    #[serde(default)]
     message_signature: Option<MessageSignature>,
     #[serde(default)]
     dsse_envelope: Option<Envelope>,
+}
+
+/// What shows whose signature it is; the form of a certificate depends on the version of the bundle.
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Material {
+    #[serde(default)]
+    certificate: Option<IgnoredAny>,
+    #[serde(default)]
+    x509_certificate_chain: Option<IgnoredAny>,
+}
+
+impl Material {
+    fn is_keyless(&self) -> bool {
+        self.certificate.is_some() || self.x509_certificate_chain.is_some()
+    }
 }
 
 #[derive(Deserialize)]
@@ -52,17 +71,26 @@ struct EnvelopeSignature {
 
 /// The signature over a file in a bundle; none if the bytes are not such a bundle.
 pub(crate) fn over_file(bundle: &[u8]) -> Option<Signature> {
-    let bundle: Bundle = serde_json::from_slice(bundle).ok()?;
-    decoded(&bundle.message_signature?.signature)
+    let found: Bundle = serde_json::from_slice(bundle).ok()?;
+    let signature = decoded(&found.message_signature?.signature)?;
+    Some(if found.verification_material.is_keyless() { Signature::new(bundle.to_vec()) } else { signature })
 }
 
 /// The signatures over a statement in a bundle, each with what was signed.
-#[cfg_attr(not(feature = "oci"), expect(dead_code, reason = "artifacts are in registries"))]
+#[cfg_attr(
+    not(any(feature = "oci", feature = "keyless")),
+    expect(dead_code, reason = "artifacts are in registries")
+)]
 pub(crate) fn over_statement(bundle: &[u8]) -> Vec<SignedPayload> {
-    let bundle: Option<Bundle> = serde_json::from_slice(bundle).ok();
-    let Some(envelope) = bundle.and_then(|bundle| bundle.dsse_envelope) else { return Vec::new() };
+    let found: Option<Bundle> = serde_json::from_slice(bundle).ok();
+    let Some(Bundle { verification_material, dsse_envelope: Some(envelope), .. }) = found else {
+        return Vec::new();
+    };
     let Ok(body) = STANDARD.decode(&envelope.payload) else { return Vec::new() };
     let payload = signed_of(&envelope.payload_type, &body);
+    if verification_material.is_keyless() {
+        return vec![SignedPayload { payload, signature: Signature::new(bundle.to_vec()) }];
+    }
     let signatures = envelope.signatures.iter().filter_map(|signature| decoded(&signature.sig));
     signatures.map(|signature| SignedPayload { payload: payload.clone(), signature }).collect()
 }

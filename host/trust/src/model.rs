@@ -2,8 +2,10 @@
 //!
 //! The message is the SHA-256 of the model file as `sha256sum` prints it, in 64 hexadecimal digits, and a line feed. So a signature
 //! is checked without the file, and other programs can make it:
-//! `sha256sum model.lgb | cut -c1-64 | openssl dgst -sha256 -sign release.key | base64 -w0`.
+//! `sha256sum model.lgb | cut -c1-64 | openssl dgst -sha256 -sign release.key | base64 -w0`. A bundle over that message counts as
+//! well, in base64, if the store takes values of that length.
 
+use crate::bundle;
 use crate::key::PrivateKey;
 use crate::rules::{Signer, TrustRules};
 use crate::signature::Signature;
@@ -35,7 +37,11 @@ pub fn sign(tag: Option<&str>, key: &PrivateKey, sha256: Sha256) -> Result<Strin
 #[must_use]
 pub fn signatures(tag: Option<&str>) -> Vec<Signature> {
     let texts = tag.unwrap_or_default().split_ascii_whitespace().take(MAX_SIGNATURES);
-    texts.filter_map(|text| Signature::parse(text.as_bytes()).ok()).collect()
+    let read = |text: &str| match Signature::decode(text) {
+        Some(bundle) if bundle.is_bundle() => bundle::over_file(bundle.as_bytes()),
+        _ => Signature::parse(text.as_bytes()).ok(),
+    };
+    texts.filter_map(read).collect()
 }
 
 /// Who signed the model file of this digest, given the version's tag. Fails like [`TrustRules::check`].

@@ -1,11 +1,13 @@
 //! Proofs: what shows who signed a component, kept apart from the file or the registry that the component came from.
 
+use std::collections::BTreeSet;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::rules::{Signer, TrustRules};
+use crate::rules::{Signatory, Signer, TrustRules};
 use crate::signature::Signature;
 use crate::simple_signing::{self, SignedPayload};
 use hydra_base::Sha256;
@@ -47,22 +49,22 @@ impl<'de> Deserialize<'de> for Base64 {
 }
 
 impl Proof {
-    /// The signatures over the bytes of a component by keys of the rules.
+    /// The signatures over the bytes of a component by keys and identities of the rules.
     #[must_use]
     pub fn of_file(rules: &TrustRules, component: &[u8], signatures: &[Signature]) -> Self {
         let counting =
-            signatures.iter().filter(|signature| rules.any_key(|key| key.verifies(component, signature)));
+            signatures.iter().filter(|signature| rules.any(|by| by.verifies(component, signature)));
         let part =
             |signature: &Signature| Part { payload: None, signature: Base64(signature.as_bytes().to_vec()) };
         Self { manifest: None, signatures: counting.map(part).collect() }
     }
 
-    /// The signatures about the artifact with this manifest by keys of the rules.
+    /// The signatures about the artifact with this manifest by keys and identities of the rules.
     #[must_use]
     pub fn of_artifact(rules: &TrustRules, manifest: Vec<u8>, signed: &[SignedPayload]) -> Self {
         let digest = Sha256::of(&manifest);
         let counting =
-            signed.iter().filter(|signed| rules.any_key(|key| signed.is_by(key) && signed.is_about(digest)));
+            signed.iter().filter(|signed| rules.any(|by| signed.is_about(digest) && signed.is_by(by)));
         let part = |signed: &SignedPayload| Part {
             payload: Some(Base64(signed.payload.clone())),
             signature: Base64(signed.signature.as_bytes().to_vec()),
@@ -76,14 +78,24 @@ impl Proof {
         self.manifest.as_ref().map(|manifest| Sha256::of(&manifest.0))
     }
 
-    /// Who signed the component of this digest, if the rules are met. [`ErrorKind::SignatureMismatch`] if the proof is about another
-    /// component; otherwise like [`TrustRules::check`].
+    /// Who signed the component, if the rules are met. Fails like [`signed_by`](Self::signed_by) and [`TrustRules::check`].
     pub fn check(&self, rules: &TrustRules, component: &[u8]) -> Result<Vec<Signer>> {
+        let signed = self.signed_by(rules, component)?;
+        rules.check_with(|by| signed.contains(&by.id()))
+    }
+
+    /// The ids of the keys and identities of the rules that signed the component, valid or not. [`ErrorKind::SignatureMismatch`] if
+    /// the proof is about another component, [`ErrorKind::SignatureNotFound`] if it has no signature.
+    pub fn signed_by(&self, rules: &TrustRules, component: &[u8]) -> Result<BTreeSet<Sha256>> {
+        let none = || Error::new(ErrorKind::SignatureNotFound, "there is no signature");
         let signed = self.signatures.iter().map(|part| (part.payload.as_ref(), &part.signature.0));
         let Some(manifest) = &self.manifest else {
             let over_bytes = signed.filter(|(payload, _)| payload.is_none());
             let signatures: Vec<_> = over_bytes.map(|(_, bytes)| Signature::new(bytes.clone())).collect();
-            return rules.check(component, &signatures);
+            if signatures.is_empty() {
+                return Err(none());
+            }
+            return Ok(rules.ids(|by| signatures.iter().any(|signature| by.verifies(component, signature))));
         };
         if only_layer(&manifest.0) != Some(Sha256::of(component)) {
             let message = "the signatures are about an artifact with another component";
@@ -98,9 +110,9 @@ impl Proof {
             .filter(|signed| signed.is_about(digest))
             .collect();
         if signed.is_empty() {
-            return rules.check(component, &[]);
+            return Err(none());
         }
-        rules.check_with(|key| signed.iter().any(|signed| signed.is_by(key)))
+        Ok(rules.ids(|by| signed.iter().any(|signed| signed.is_by(by))))
     }
 }
 
@@ -127,9 +139,9 @@ impl SignedPayload {
         simple_signing::subject(&self.payload) == Some(manifest)
     }
 
-    /// Whether the signature is by this key.
-    pub(crate) fn is_by(&self, key: &crate::PublicKey) -> bool {
-        key.verifies(&self.payload, &self.signature)
+    /// Whether the signature is by this key or identity.
+    pub(crate) fn is_by(&self, by: &Signatory) -> bool {
+        by.verifies(&self.payload, &self.signature)
     }
 }
 

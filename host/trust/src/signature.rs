@@ -12,7 +12,7 @@ use hydra_base::regular_file;
 /// The most bytes of a signature in a file or a tag, which is an ECDSA signature in base64 many times over.
 pub const MAX_BYTES: usize = 4096;
 
-/// A signature: ASN.1 DER of ECDSA, or the 64 bytes of Ed25519.
+/// A signature: ASN.1 DER of ECDSA, the 64 bytes of Ed25519, or a bundle of Sigstore with a certificate.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Signature(Vec<u8>);
 
@@ -46,6 +46,16 @@ impl Signature {
         std::io::Read::read_to_end(&mut std::io::Read::take(file, MAX_BYTES as u64 + 1), &mut bytes)
             .map_err(unreadable)?;
         Self::parse(&bytes).map_err(|error| error.with_context("path", path.display()))
+    }
+
+    /// The signature in base64, of any length, as [`Display`](fmt::Display) writes it.
+    pub(crate) fn decode(text: &str) -> Option<Self> {
+        STANDARD.decode(text).ok().filter(|bytes| !bytes.is_empty()).map(Self)
+    }
+
+    /// Whether it is a bundle, which is a JSON object. No signature in DER begins like that, and none of Ed25519 is as long.
+    pub(crate) fn is_bundle(&self) -> bool {
+        self.0.len() > 64 && self.0.first() == Some(&b'{')
     }
 
     /// The bytes, as `openssl dgst -verify` reads them.

@@ -12,6 +12,7 @@ use serde_json::json;
 use super::attacks::{archive, codes, fresh};
 use super::{STRICT, World, component};
 use crate::ledger::{assert_sound, ledger};
+
 use crate::support::backends::Backend;
 use crate::support::version;
 use crate::trust::Keys;
@@ -86,6 +87,10 @@ async fn every_host_checks_who_signed(backend: Backend) {
             assert!(refused.hint().is_some_and(|hint| hint.contains("policy activate")), "{refused:?}");
         }
         assert_eq!(codes(&host).await, ["lost-policy"], "{altered}");
+        let audited = ledger(&host).await.verify(None).await.expect("a verification");
+        let about = "do not show what its rules ask";
+        let flaws = audited.flaws.iter().filter(|flaw| flaw.what.contains(about)).count();
+        assert_eq!(flaws, 2, "{altered}: {audited:?}");
         // The private cache has the right ones.
         let cached = fresh(&world, cache.path()).await;
         assert_eq!(
@@ -113,6 +118,26 @@ async fn every_host_checks_who_signed_on_rest() {
 async fn every_host_checks_who_signed_on_local_stores() {
     for backend in [Backend::sqlite(), Backend::file()] {
         Box::pin(every_host_checks_who_signed(backend)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn doctor_foretells_the_end_of_a_key() {
+    let (world, plain) = World::new(Backend::sqlite(), "ending").await;
+    let keys = Keys::new(&["release"]);
+    sign(&world, &keys, "default");
+    sign(&world, &keys, "well_behaved");
+    for (days, found) in [(30, &[][..]), (13, &["ending-key"])] {
+        let mut key = keys.config("release");
+        let end = jiff::Timestamp::now() + jiff::SignedDuration::from_hours(24 * days);
+        key.expires = Some(end.to_string());
+        let rules = TrustConfig::all_of([key]);
+        open(world.options(STRICT).with_policy_trust(rules))
+            .await
+            .activate_policy()
+            .await
+            .expect("an activation");
+        assert_eq!(codes(&plain).await, found, "{days}");
     }
 }
 

@@ -145,26 +145,30 @@ fn no_rules(table: &str) -> Error {
         .with_hint(format!("name one: `--key FILE`, or write `{table}` into hydra.toml"))
 }
 
-/// A key that signed.
+/// A key or an identity that signed.
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct SignerReport {
-    /// The name that the rules give the key, or its id.
+    /// The name that the rules give the key, or its id; the subject of a keyless identity.
     identity: String,
-    /// The id of the key.
+    /// The id of the key or of the identity.
     #[schemars(with = "String")]
     key: Sha256,
+    /// The issuer of a keyless identity.
+    issuer: Option<String>,
 }
 
 impl From<&Signer> for SignerReport {
     fn from(signer: &Signer) -> Self {
-        Self { identity: signer.identity.clone(), key: signer.key }
+        Self { identity: signer.identity.clone(), key: signer.key, issuer: signer.issuer.clone() }
     }
 }
 
-/// A line for each key.
+/// A line for each key and identity.
 pub fn lines_of(signers: &[SignerReport]) -> String {
-    let line = |SignerReport { identity, key }: &SignerReport| {
-        if *identity == key.to_string() {
+    let line = |SignerReport { identity, key, issuer }: &SignerReport| {
+        if let Some(issuer) = issuer {
+            format!("  signed by  {identity}, issuer {issuer}\n")
+        } else if *identity == key.to_string() {
             format!("  signed by  {key}\n")
         } else {
             format!("  signed by  {identity}, key {key}\n")
@@ -216,7 +220,7 @@ pub(crate) struct VerifyReport {
     /// Its SHA-256: that of the file, or of the manifest in the registry.
     #[schemars(with = "String")]
     digest: Sha256,
-    /// The keys that signed.
+    /// The keys and identities that signed.
     signers: Vec<SignerReport>,
 }
 

@@ -284,7 +284,10 @@ fn rules(trust: &Map<String, Value>) -> Vec<String> {
     };
     let names = |keys: &[KeyConfig]| {
         let name = |key: &KeyConfig| {
-            let id = || PublicKey::from_pem(&key.pub_key).map(|key| key.id().to_string());
+            let id = || match (&key.subject, &key.issuer) {
+                (Some(subject), Some(issuer)) => Ok(format!("{subject} ({issuer})")),
+                _ => PublicKey::from_pem(&key.pub_key).map(|key| key.id().to_string()),
+            };
             let name = key.name.clone().unwrap_or_else(|| id().unwrap_or_else(|_| "?".to_owned()));
             key.expires.as_ref().map_or(name.clone(), |end| format!("{name} (until {end})"))
         };

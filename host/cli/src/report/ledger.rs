@@ -216,7 +216,8 @@ impl EntryReport {
             let _ = writeln!(text, "       from the artifact sha256:{}", printable(manifest));
         }
         for signer in &self.signers {
-            let _ = writeln!(text, "       signed by key {}", printable(signer));
+            let who = if signer.parse::<Sha256>().is_ok() { "key " } else { "" };
+            let _ = writeln!(text, "       signed by {who}{}", printable(signer));
         }
         for answer in &self.panel {
             let _ = writeln!(text, "       {}", answer.text());

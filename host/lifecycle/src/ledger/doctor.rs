@@ -82,6 +82,17 @@ pub enum LedgerFinding {
         /// The file.
         path: String,
     },
+    /// A key or an identity in the trust rules of the active policy has expired, or will soon.
+    EndingKey {
+        /// The SHA-256 of the policy's document.
+        policy: Sha256,
+        /// Its name in the rules.
+        name: String,
+        /// The end of its validity, in milliseconds.
+        end: Timestamp,
+        /// Whether it has expired.
+        is_expired: bool,
+    },
     /// The tag of the model names no active policy, or another one than the ledger has.
     PolicyTag {
         /// The active policy.
@@ -209,6 +220,7 @@ impl LedgerFinding {
             Self::MissingQuarantineTag { .. } => "missing-quarantine-tag",
             Self::StrayQuarantineTag { .. } => "stray-quarantine-tag",
             Self::LostPolicy { .. } => "lost-policy",
+            Self::EndingKey { .. } => "ending-key",
             Self::PolicyTag { .. } => "policy-tag",
             Self::LostActivation { .. } => "lost-activation",
             Self::OverriddenPolicy { .. } => "overridden-policy",
@@ -260,6 +272,9 @@ impl LedgerFinding {
             }
             Self::LostPolicy { .. } => {
                 "run `doctor --fix` on a host that has decided by it, whose private cache has it, or `policy activate FILE…` with the same files and settings: each stores it again"
+            }
+            Self::EndingKey { .. } => {
+                "sign the policies with a key that is valid longer, and run `policy activate FILE…` with rules that name it: decisions that need the expired key end with `ExpiredKey`"
             }
             Self::LostActivation { .. } => {
                 "run `policy activate FILE…` with the files of that policy, or `policy deactivate --reason REASON` if none should be active"
@@ -385,6 +400,10 @@ impl fmt::Display for LedgerFinding {
             }
             Self::LostPolicy { policy, path } => {
                 write!(f, "`{path}` of the active policy {policy} is missing or altered")
+            }
+            Self::EndingKey { policy, name, end, is_expired } => {
+                let verb = if *is_expired { "expired on" } else { "expires on" };
+                write!(f, "`{name}` in the trust rules of the active policy {policy} {verb} {}", in_utc(*end))
             }
             Self::PolicyTag { policy } => {
                 write!(

@@ -7,9 +7,10 @@ use crate::ledger::active::PolicyDocument;
 use crate::ledger::chain::Record;
 use crate::ledger::entry::StandingRef;
 use crate::ledger::errors::is_lost;
+use crate::ledger::policy_proofs::AuditedSignatures;
 use crate::ledger::standing::ActivePanel;
-use hydra_base::Sha256;
 use hydra_base::error::{Error, ErrorKind, Result};
+use hydra_base::{Sha256, Timestamp};
 use hydra_policy::{Input, OverrideKind};
 
 /// What is to be said of the policy of a decision, for people.
@@ -29,11 +30,13 @@ pub(super) struct PolicyAudit<'a> {
     standing: Option<(StandingRef, Option<ActivePanel>)>,
     /// The document of a policy that was read last, or what is wrong with it.
     document: Option<(Sha256, Result<PolicyDocument, String>)>,
+    /// Who signed the policy that was read last, by its trust rules, or what is wrong with that.
+    signatures: Option<(Sha256, Result<Option<AuditedSignatures>, String>)>,
 }
 
 impl<'a> PolicyAudit<'a> {
     pub fn new(ledger: &'a Ledger) -> Self {
-        Self { ledger, standing: None, document: None }
+        Self { ledger, standing: None, document: None, signatures: None }
     }
 
     /// What is to be said of the policy of an entry. An entry that is not a decision of a policy has none.
@@ -48,10 +51,13 @@ impl<'a> PolicyAudit<'a> {
             let what = format!("{} set the active policy {} aside: {why}", record.entry.actor, active.sha256);
             return Ok(Some(Remark::SetAside(what)));
         }
-        let document = match self.document(&active).await? {
-            Ok(document) => document,
-            Err(flaw) => return Ok(Some(Remark::Flaw(flaw.clone()))),
-        };
+        if let Err(flaw) = self.document(&active).await? {
+            return Ok(Some(Remark::Flaw(flaw.clone())));
+        }
+        if let Some(flaw) = self.unsigned(&active, record.created_at).await? {
+            return Ok(Some(Remark::Flaw(flaw)));
+        }
+        let Ok(document) = self.document(&active).await? else { return Ok(None) };
         let other = || {
             Some(Remark::Flaw(format!("it was not decided by {}, the policy that was active", active.sha256)))
         };
@@ -118,6 +124,45 @@ impl<'a> PolicyAudit<'a> {
             None => Err(Error::new(ErrorKind::Internal, "the document that was just read is not there")),
         }
     }
+
+    /// What speaks against the signatures of a policy in the archive, by its trust rules as they were at a time, in milliseconds.
+    async fn unsigned(&mut self, active: &ActivePanel, at: Timestamp) -> Result<Option<String>> {
+        let is_known = self.signatures.as_ref().is_some_and(|(known, _)| *known == active.sha256);
+        if !is_known {
+            let Ok(document) = self.document(active).await?.clone() else { return Ok(None) };
+            let found = match self.ledger.audited_signatures(active, &document).await {
+                Ok(found) => Ok(found),
+                Err(error) if is_flaw(&error) || is_about_signatures(&error) => Err(flaw_of(active, &error)),
+                Err(error) => return Err(error),
+            };
+            self.signatures = Some((active.sha256, found));
+        }
+        Ok(match &self.signatures {
+            Some((_, Ok(Some(audited)))) => audited.check(at).err().map(|error| flaw_of(active, &error)),
+            Some((_, Err(flaw))) => Some(flaw.clone()),
+            _ => None,
+        })
+    }
+}
+
+fn flaw_of(active: &ActivePanel, error: &Error) -> String {
+    let cause = std::error::Error::source(error).map_or_else(String::new, |cause| format!(": {cause}"));
+    format!(
+        "the signatures of {}, the policy that was active, do not show what its rules ask: {error}{cause}",
+        active.sha256
+    )
+}
+
+fn is_about_signatures(error: &Error) -> bool {
+    matches!(
+        error.kind(),
+        ErrorKind::InvalidTrust
+            | ErrorKind::SignatureNotFound
+            | ErrorKind::SignatureMismatch
+            | ErrorKind::UntrustedSigner
+            | ErrorKind::SignersMissing
+            | ErrorKind::ExpiredKey
+    )
 }
 
 fn is_flaw(error: &Error) -> bool {

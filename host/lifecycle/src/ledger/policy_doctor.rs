@@ -10,13 +10,19 @@ use crate::ledger::doctor::LedgerFinding;
 use crate::ledger::entry::{Activation, EntryKind};
 use crate::ledger::look::Snapshot;
 use crate::ledger::mirror::NamedPolicy;
+use crate::ledger::policy_proofs::rules;
+use crate::ledger::standing::ActivePanel;
 use crate::ledger::{Ledger, LedgerWriter, Standing};
-use hydra_base::Sha256;
 use hydra_base::error::Result;
 use hydra_base::names::Alias;
 use hydra_base::text::excerpt;
+use hydra_base::time::now;
+use hydra_base::{Sha256, Timestamp};
 use hydra_mlflow::entities::Tags;
 use hydra_policy::OverrideKind;
+
+/// How long before the end of a key's validity it is a finding, in milliseconds: 14 days.
+const NOTICE: Timestamp = 14 * 24 * 60 * 60 * 1000;
 
 /// How the reason of an activation that is repeated begins.
 const PREFIX: &str = "as before the loss of entries: ";
@@ -38,8 +44,22 @@ impl Ledger {
             let lost = self.lost_policy_files(active).await.unwrap_or_default();
             let finding = |file: File| LedgerFinding::LostPolicy { policy: active.sha256, path: file.path() };
             findings.extend(lost.into_iter().map(finding));
+            findings.extend(self.ending_keys(active, now()).await.unwrap_or_default());
         }
         findings
+    }
+
+    /// What in the trust rules of the active policy has expired at this time, or will within the time of notice.
+    async fn ending_keys(&self, active: &ActivePanel, at: Timestamp) -> Result<Vec<LedgerFinding>> {
+        let Some(trust) = self.archived_policy(active).await?.trust else { return Ok(Vec::new()) };
+        let ending = rules(&trust)?.ending(at.saturating_add(NOTICE)).into_iter();
+        let finding = |(name, end)| LedgerFinding::EndingKey {
+            policy: active.sha256,
+            name,
+            end,
+            is_expired: end <= at,
+        };
+        Ok(ending.map(finding).collect())
     }
 }
 

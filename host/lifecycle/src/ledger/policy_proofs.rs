@@ -2,7 +2,7 @@
 //! the document itself, before it parses a component. No entry names their digest: they prove themselves, and a later activation of
 //! the same policy stores others in the place of lost ones.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -13,10 +13,10 @@ use crate::ledger::errors::is_lost;
 use crate::ledger::standing::ActivePanel;
 use crate::ledger::{Ledger, document};
 use crate::panel::{Origin, Panel};
-use hydra_base::Sha256;
 use hydra_base::error::{Error, ErrorKind, Result};
+use hydra_base::{Sha256, Timestamp};
 use hydra_policy::Policy;
-use hydra_trust::{Proof, TrustConfig, TrustRules};
+use hydra_trust::{Proof, Signatory, TrustConfig, TrustRules};
 
 /// The schema that this release writes, and the newest that it reads.
 const SCHEMA: u32 = 1;
@@ -61,7 +61,7 @@ impl Proofs {
             let checked = match self.components.get(&sha256) {
                 Some(proof) => proof.check(rules, bytes).map(|signers| Origin {
                     manifest: proof.manifest_sha256(),
-                    signers: signers.into_iter().map(|signer| signer.key).collect(),
+                    signers,
                     proof: Some(proof.clone()),
                 }),
                 None if sha256 == embedded => Ok(Origin::default()),
@@ -73,12 +73,13 @@ impl Proofs {
     }
 }
 
-/// Makes sure that the keys that signed the policies of a panel, as its trust rules found them, are enough now: keys expire.
+/// Makes sure that those who signed the policies of a panel, as its trust rules found them, are enough now: keys expire.
 pub(crate) fn check_again(panel: &Panel) -> Result<()> {
     let Some(trust) = panel.trust() else { return Ok(()) };
     let rules = rules(trust)?;
     for member in panel.members().filter(|member| member.origin.proof.is_some()) {
-        let signed = rules.check_with(|key| member.origin.signers.contains(&key.id()));
+        let signed = |by: &Signatory| member.origin.signers.iter().any(|signer| signer.key == by.id());
+        let signed = rules.check_with(signed);
         signed.map_err(|error| unsigned(member.policy.sha256(), error))?;
     }
     Ok(())
@@ -89,18 +90,37 @@ fn unsigned(component: Sha256, error: Error) -> Error {
     Error::new(error.kind(), message).with_context("component", component).with_source(error)
 }
 
-/// The trust rules of a document. The keys must be in it: a path would name another key on each host.
-fn rules(trust: &Map<String, Value>) -> Result<TrustRules> {
+/// The trust rules of a document. The keys and trust roots must be in it: a path would name another one on each host.
+pub(super) fn rules(trust: &Map<String, Value>) -> Result<TrustRules> {
     let config: TrustConfig = serde_json::from_value(Value::Object(trust.clone())).map_err(|error| {
         Error::new(ErrorKind::InvalidTrust, "the trust rules of the active policy cannot be read")
             .with_source(error)
             .with_hint("upgrade hydra-registry, if a newer release activated the policy")
     })?;
     if !config.is_inlined() {
-        let message = "the trust rules of the active policy name a key by a path";
+        let message = "the trust rules of the active policy name a key or a trust root by a path";
         return Err(Error::new(ErrorKind::InvalidTrust, message));
     }
     config.load()
+}
+
+/// Who signed the components of a policy, and who should have.
+#[derive(Debug)]
+pub(super) struct AuditedSignatures {
+    rules: TrustRules,
+    signed: BTreeMap<Sha256, BTreeSet<Sha256>>,
+}
+
+impl AuditedSignatures {
+    /// Fails like [`TrustRules::check`] if the rules were not met at a time, in milliseconds.
+    pub(super) fn check(&self, at: Timestamp) -> Result<()> {
+        let rules = self.rules.clone().at(at);
+        for (component, ids) in &self.signed {
+            let checked = rules.check_with(|by| ids.contains(&by.id()));
+            checked.map_err(|error| unsigned(*component, error))?;
+        }
+        Ok(())
+    }
 }
 
 impl Ledger {
@@ -165,6 +185,34 @@ impl Ledger {
             .is_err_and(|error| !matches!(error.kind(), ErrorKind::ExpiredKey | ErrorKind::LedgerNewer)))
     }
 
+    /// Who signed the components of a policy by the signatures in the archive, whether their keys are valid or not; nothing for a
+    /// document without trust rules.
+    pub(super) async fn audited_signatures(
+        &self,
+        active: &ActivePanel,
+        document: &PolicyDocument,
+    ) -> Result<Option<AuditedSignatures>> {
+        let Some(rules) = document.trust.as_ref().map(rules).transpose()? else { return Ok(None) };
+        let bytes = self.read_newest(&signatures_path(active.sha256), MAX_DOCUMENT_BYTES).await?;
+        let proofs: Proofs = document::decode(&bytes, WHAT, SCHEMA)?;
+        let mut signed = BTreeMap::new();
+        for sha256 in document.components() {
+            let bytes = self.component(sha256).await?;
+            match proofs.components.get(&sha256) {
+                Some(proof) => {
+                    let ids = proof.signed_by(&rules, &bytes).map_err(|error| unsigned(sha256, error))?;
+                    signed.insert(sha256, ids);
+                }
+                None if sha256 == Sha256::of(Policy::default_bytes()) => {}
+                None => {
+                    let error = Error::new(ErrorKind::SignatureNotFound, "there is no signature");
+                    return Err(unsigned(sha256, error));
+                }
+            }
+        }
+        Ok(Some(AuditedSignatures { rules, signed }))
+    }
+
     /// The signatures of a policy in the archive, if there are some.
     pub(super) async fn archived_signatures(&self, sha256: Sha256) -> Result<Option<Vec<u8>>> {
         match self.read_newest(&signatures_path(sha256), MAX_DOCUMENT_BYTES).await {
@@ -181,8 +229,9 @@ mod tests {
     use super::*;
     use crate::panel::Member;
     use hydra_base::names::PolicyName;
+    use hydra_base::time::now;
     use hydra_policy::{Budget, EngineOptions, PanelRole, PolicyEngine};
-    use hydra_trust::PrivateKey;
+    use hydra_trust::{PrivateKey, Signer};
 
     const KEY: &str = "-----BEGIN PRIVATE KEY-----\nMC4CAQAwBQYDK2VwBCIEIAEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEB\n-----END PRIVATE KEY-----\n";
 
@@ -195,7 +244,8 @@ mod tests {
         let key = PrivateKey::from_pem(KEY).expect("a key");
         let signature = key.sign(&bytes).expect("a signature");
         let proof = Proof::of_file(&TrustRules::of_keys([key.public().clone()]), &bytes, &[signature]);
-        let signed = Origin { manifest: None, signers: vec![key.public().id()], proof: Some(proof) };
+        let signed =
+            Origin { manifest: None, signers: vec![Signer::of_key(key.public().id())], proof: Some(proof) };
         let panel = |pub_key: &str, expires: &str, origin: &Origin| {
             let trust = json!({"all-of": [{"pub-key": pub_key, "expires": expires}]}).as_object().cloned();
             let (name, role) = (PolicyName::new("gate").expect("a name"), PanelRole::Leader);
@@ -216,6 +266,14 @@ mod tests {
         let expired = panel(&public, "2020-01-01", &signed);
         assert_eq!(check_again(&expired).unwrap_err().kind(), ErrorKind::ExpiredKey);
         assert_eq!(of_panel(&expired).unwrap_err().kind(), ErrorKind::ExpiredKey);
+        // A decision of a time when the key was valid stays one by a valid key.
+        let ended = rules(expired.trust().expect("rules")).expect("rules");
+        let end = ended.ending(now())[0].1;
+        assert_eq!(ended.ending(end), []);
+        let ids = BTreeMap::from([(policy.sha256(), BTreeSet::from([key.public().id()]))]);
+        let audited = AuditedSignatures { rules: ended, signed: ids };
+        audited.check(end - 1).expect("valid then");
+        assert_eq!(audited.check(end).unwrap_err().kind(), ErrorKind::ExpiredKey);
         let unsigned = panel(&public, "2999-01-01", &Origin::default());
         assert_eq!(of_panel(&unsigned).unwrap_err().kind(), ErrorKind::SignatureNotFound);
         let by_path = panel("release.pub", "2999-01-01", &signed);

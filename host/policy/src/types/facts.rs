@@ -139,10 +139,10 @@ pub struct Signer {
 }
 
 impl Signer {
-    /// The holder of a key.
+    /// The holder of a key, or with an issuer a keyless identity.
     #[must_use]
-    pub fn of_key(identity: impl Into<String>) -> Self {
-        Self { identity: identity.into(), issuer: None }
+    pub fn new(identity: impl Into<String>, issuer: Option<String>) -> Self {
+        Self { identity: identity.into(), issuer }
     }
 }
 

@@ -32,7 +32,7 @@ impl ModelRegistry {
         let registry = &self.backend().registry;
         registry.set_version_tag(self.model(), entity.version, &Key::new(SIGNATURE_TAG)?, &value).await?;
         let id = key.public().id();
-        let signers = vec![Signer { identity: id.to_string(), key: id }];
+        let signers = vec![Signer::of_key(id)];
         Ok(SignedModel { version: entity.version, sha256, signers })
     }
 

@@ -85,7 +85,7 @@ impl ArtifactCache {
                 bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_default();
             let signed = kept.into_iter().filter_map(|kept| {
                 let payload = STANDARD.decode(kept.payload).ok()?;
-                Some(SignedPayload { payload, signature: Signature::parse(kept.signature.as_bytes()).ok()? })
+                Some(SignedPayload { payload, signature: Signature::decode(&kept.signature)? })
             });
             Ok(signed.collect())
         })

@@ -17,9 +17,9 @@ use super::pull::{Component, Repository, blob, document};
 use super::push::{put_blob, put_manifest};
 use super::{Oci, Reference};
 use crate::bundle::{self, BUNDLE};
-use crate::key::{PrivateKey, PublicKey};
+use crate::key::PrivateKey;
 use crate::proof::Proof;
-use crate::rules::{Signer, TrustRules};
+use crate::rules::{Signatory, Signer, TrustRules};
 use crate::signature::Signature;
 use crate::simple_signing::{self, SignedPayload};
 use hydra_base::Sha256;
@@ -64,9 +64,13 @@ impl Oci {
     pub async fn prove(&self, component: &Component, rules: &TrustRules) -> Result<(Vec<Signer>, Proof)> {
         let Component { reference, manifest, document, .. } = component;
         let signed_here = |signed: &[SignedPayload]| -> Result<(Vec<Signer>, Proof)> {
-            let is_by =
-                |key: &PublicKey, signed: &SignedPayload| signed.is_about(*manifest) && signed.is_by(key);
-            let signers = rules.check_with(|key| signed.iter().any(|signed| is_by(key, signed)))?;
+            let about_it: Vec<_> = signed.iter().filter(|signed| signed.is_about(*manifest)).collect();
+            let signers = rules.check_with(|by| about_it.iter().any(|signed| signed.is_by(by)));
+            let signers =
+                signers.map_err(|error| match about_it.iter().find(|one| one.signature.is_bundle()) {
+                    Some(bundle) => rules.explained(error, [&bundle.signature], &bundle.payload),
+                    None => error,
+                })?;
             Ok((signers, Proof::of_artifact(rules, document.clone(), signed)))
         };
         if let Some(cache) = &self.cache
@@ -95,10 +99,10 @@ impl Oci {
             return Err(about(Error::new(kind, message).with_hint(hint)));
         }
         let verified = signed_here(&found.signed).map_err(|error| {
-            let elsewhere = |key: &PublicKey| {
-                found.signed.iter().any(|signed| !signed.is_about(*manifest) && signed.is_by(key))
+            let elsewhere = |by: &Signatory| {
+                found.signed.iter().any(|signed| !signed.is_about(*manifest) && signed.is_by(by))
             };
-            let is_of_other_content = error.kind() == ErrorKind::UntrustedSigner && rules.any_key(elsewhere);
+            let is_of_other_content = error.kind() == ErrorKind::UntrustedSigner && rules.any(elsewhere);
             about(if is_of_other_content {
                 let message =
                     "the signature beside the artifact is about another one, or says something else";

@@ -3,6 +3,7 @@ use crate::key::PrivateKey;
 use crate::pem::encode as pem;
 use ring::rand::SystemRandom;
 use ring::signature::{ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair, Ed25519KeyPair, KeyPair as _};
+use std::path::Path;
 
 const MESSAGE: &[u8] = b"a component";
 
@@ -115,7 +116,7 @@ fn rules_that_cannot_be_meant_are_refused() {
     let missing = TrustConfig::all_of([KeyConfig::new("no/such.pub")]);
     assert_eq!(missing.load().unwrap_err().kind(), ErrorKind::InvalidKey);
     assert!(toml::from_str::<TrustConfig>("all_of = []").is_err());
-    assert!(toml::from_str::<TrustConfig>("all-of = [{ pub-key = 'k', issuer = 'i' }]").is_err());
+    assert!(toml::from_str::<TrustConfig>("all-of = [{ pub-key = 'k', certificate = 'c' }]").is_err());
     let config: TrustConfig = toml::from_str("any-of = { signatures = [{ pub-key = 'k' }] }").unwrap();
     let resolved = config.resolved(Path::new("/project")).any_of.unwrap();
     assert_eq!((resolved.minimum, resolved.signatures[0].pub_key.as_str()), (1, "/project/k"));
