@@ -73,6 +73,8 @@ pub(super) struct ErrorBody {
     pub(super) error_code: Option<serde_json::Value>,
     pub(super) message: Option<String>,
     pub(super) detail: Option<String>,
+    /// Of an answer to a transfer of a file, since MLflow 3.18.
+    pub(super) artifacts_presigned_only: Option<serde_json::Value>,
 }
 
 /// The statuses after which MLflow's own client repeats a request.
