@@ -3,6 +3,7 @@
 use super::Limits;
 use super::lines::Lines;
 use crate::error::hinted;
+use crate::foreign;
 use crate::objective::Objective;
 use hydra_base::{Error, ErrorKind, Result};
 
@@ -64,9 +65,11 @@ pub(super) const OLD_END: &[u8] = b"feature importances:";
 /// Reads up to the first `Tree=` or `end of trees` line.
 pub(super) fn read(lines: &mut Lines<'_>, limits: &Limits) -> Result<Header> {
     if lines.peek() != Some(b"tree") {
-        return Err(lines
-            .invalid_line("the first line of the text is not `tree`")
-            .with_hint("check that the file is a LightGBM model in text format"));
+        return Err(foreign::named(lines.rest()).unwrap_or_else(|| {
+            lines
+                .invalid_line("the first line of the text is not `tree`")
+                .with_hint("check that the file is a LightGBM model in text format")
+        }));
     }
     lines.skip();
     let mut found = Found::default();
