@@ -122,6 +122,11 @@ pub(super) fn lost_to_another(text: &str) -> bool {
     contains_any(without_sql(text), &ROLLED_BACK)
 }
 
+/// Whether MLflow says that it tried to create a version a few times and took each attempt back, because others took the number.
+pub(super) fn gave_up_creating(text: &str) -> bool {
+    text.contains("Model Version creation error") && text.contains("Giving up after")
+}
+
 fn contains_any(text: &str, words: &[&str]) -> bool {
     words.iter().any(|words| text.contains(words))
 }

@@ -10,8 +10,8 @@ use reqwest::StatusCode;
 use reqwest::header::HeaderMap;
 
 use super::answer::{
-    ErrorBody, artifacts_are_not_served, hint, is_retryable, kind_of, lost_to_another, on_one_line,
-    plain_text, refuses_nul, retry_after, violates_uniqueness, without_sql,
+    ErrorBody, artifacts_are_not_served, gave_up_creating, hint, is_retryable, kind_of, lost_to_another,
+    on_one_line, plain_text, refuses_nul, retry_after, violates_uniqueness, without_sql,
 };
 use super::web_page::Page;
 use hydra_base::error::{Error, ErrorKind};
@@ -98,6 +98,9 @@ impl Failure {
         }
         if text.as_deref().is_some_and(refuses_nul) {
             (kind, outcome) = (ErrorKind::InvalidArgument, Outcome::Final);
+        }
+        if kind == ErrorKind::Server && text.as_deref().is_some_and(gave_up_creating) {
+            outcome = Outcome::NotDone;
         }
         if kind == ErrorKind::BadRequest && text.as_deref().is_some_and(lost_to_another) {
             // MLflow may have committed an earlier transaction of the same request.
