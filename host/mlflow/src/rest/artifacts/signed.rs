@@ -3,6 +3,7 @@
 //!
 //! An upload has parts. If one of them fails for good, the server is asked to discard the others.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use reqwest::header::{ACCEPT_ENCODING, CONTENT_LENGTH, ETAG};
@@ -12,7 +13,7 @@ use url::Url;
 
 use super::super::body::read_beginning;
 use super::super::failure::Failure;
-use super::super::transport::Call;
+use super::super::transport::{Call, Transport};
 use super::super::wire::{Empty, Signed, SignedParts};
 use super::upload::{Source, streamed};
 use super::{IDENTITY, ProxiedArtifacts};
@@ -53,6 +54,8 @@ impl ProxiedArtifacts {
         };
         let create = call("create", json!({ "path": file, "num_parts": number }));
         let created: SignedParts = self.transport.json(&create, &mut self.transport.budget()).await?;
+        let abort = call("abort", json!({ "path": file, "upload_id": created.upload_id }));
+        let unfinished = Unfinished { transport: Arc::clone(&self.transport), abort: Some(abort) };
         let parts = async {
             if created.credentials.len() as u64 != number {
                 return Err(Failure::protocol(
@@ -72,13 +75,7 @@ impl ProxiedArtifacts {
             self.transport.attempt::<Empty>(&call("complete", complete), deadline).await.map(drop)
         };
         let uploaded = parts.await;
-        if uploaded.is_err() {
-            let abort = call("abort", json!({ "path": file, "upload_id": created.upload_id }));
-            let deadline = self.transport.budget().attempt_deadline();
-            if let Err(failure) = self.transport.attempt::<Empty>(&abort, deadline).await {
-                tracing::warn!(%failure, path, "cannot discard the parts of an upload that failed");
-            }
-        }
+        unfinished.end(uploaded.is_ok()).await;
         uploaded
     }
 
@@ -147,6 +144,39 @@ impl ProxiedArtifacts {
             request = request.header(header, value);
         }
         Ok(request)
+    }
+}
+
+/// An upload whose parts are discarded unless it ends well. A caller that is interrupted drops it, and the parts are discarded in the
+/// background.
+struct Unfinished {
+    transport: Arc<Transport>,
+    /// The request that discards the parts.
+    abort: Option<Call>,
+}
+
+impl Unfinished {
+    async fn end(mut self, is_complete: bool) {
+        if let Some(abort) = self.abort.take().filter(|_| !is_complete) {
+            discard(&self.transport, &abort).await;
+        }
+    }
+}
+
+impl Drop for Unfinished {
+    fn drop(&mut self) {
+        if let Some(abort) = self.abort.take()
+            && let Ok(runtime) = tokio::runtime::Handle::try_current()
+        {
+            let transport = Arc::clone(&self.transport);
+            runtime.spawn(async move { discard(&transport, &abort).await });
+        }
+    }
+}
+
+async fn discard(transport: &Transport, abort: &Call) {
+    if let Err(failure) = transport.attempt::<Empty>(abort, transport.budget().attempt_deadline()).await {
+        tracing::warn!(%failure, "cannot discard the parts of an upload that failed");
     }
 }
 

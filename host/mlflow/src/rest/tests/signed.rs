@@ -126,6 +126,23 @@ async fn a_refusal_of_the_store_discards_the_parts_and_shows_no_signature() {
 }
 
 #[tokio::test]
+async fn an_interrupted_upload_discards_the_parts() {
+    let bucket = FaultServer::start(vec![Answer::Stall(Vec::new())]);
+    let server = FaultServer::start(vec![refusal(), parts(&bucket, 1), ok("{}")]);
+    let store = store_with(&server, &[(environment::REQUEST_TIMEOUT, "20")]);
+    let root = artifacts(&store);
+    let upload = root.put_bytes("x", vec![1]);
+    tokio::time::timeout(std::time::Duration::from_millis(500), upload).await.expect_err("the store stalls");
+    for _ in 0..100 {
+        if server.requests().len() == 3 {
+            break;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
+    assert_eq!(server.requests()[2].line, "POST /api/2.0/mlflow-artifacts/mpu/abort/1/r1/artifacts");
+}
+
+#[tokio::test]
 async fn odd_answers_are_refused() {
     let bucket = FaultServer::start(Vec::new());
     for (signed, kind) in [
