@@ -8,6 +8,7 @@ use anyhow::{Context as _, Result, bail, ensure};
 use hydra_lightgbm::Model;
 use hydra_lightgbm::loaded::ModelLimits;
 use hydra_lightgbm::matrix::Matrix;
+use hydra_lightgbm::text::{Limits, TextModel};
 use lightgbm3::Booster;
 
 use crate::{Worker, memory, timed};
@@ -175,6 +176,12 @@ impl<E: Engine> Worker for Session<E> {
     fn answer(&mut self, what: &str, arguments: &[&str]) -> Result<Vec<f64>> {
         match (what, arguments) {
             ("prepare", []) => Ok(Vec::new()),
+            ("read", []) => {
+                let text = fs::read(&self.text)?;
+                let (model, seconds) = timed(|| Ok(TextModel::parse(&text, &Limits::default())?))?;
+                std::hint::black_box(model);
+                Ok(vec![seconds])
+            }
             ("load", []) => Ok(vec![timed(|| self.engine.load(&self.text))?.1]),
             ("batch", threads @ ([] | [_])) => {
                 let threads = threads.first().map_or(Ok(1), |threads| threads.parse())?;

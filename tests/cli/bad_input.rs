@@ -289,6 +289,55 @@ fn a_name_that_would_break_a_file_store() {
     project.json(["--model", "50%", "log-candidate", &fixture(), "--metric", "a=1"]);
 }
 
+/// SynapseML's `saveNativeModel` makes a directory with one file; MLflow's has several.
+#[test]
+fn directories_in_the_place_of_a_model_file() {
+    let project = embedded();
+    std::fs::create_dir(project.path().join("spark")).expect("a directory");
+    project.file("spark/_SUCCESS", "");
+    project.file("spark/.part-00000-c000.txt.crc", "crc");
+    project.file("spark/part-00000-c000.txt", std::fs::read_to_string(fixture()).expect("the model") + "\n");
+    project.json(["log-candidate", "spark", "--metric", "a=1"]);
+    let shown = project.json(["show", "--model-file", "spark"]);
+    assert_eq!(shown["model_file"]["format"], "text");
+    let saved = crate::support::root().join("tests/fixtures/models/regression/booster").display().to_string();
+    for args in [vec!["log-candidate", &saved, "--metric", "a=1"], vec!["show", "--model-file", &saved]] {
+        let outcome = project.run(args);
+        assert_eq!(outcome.code, 2);
+        assert!(outcome.err.contains("is a directory, not the file of a model"), "{}", outcome.err);
+        assert!(outcome.err.contains("booster/model.lgb"), "{}", outcome.err);
+    }
+}
+
+/// What else is given to `log-candidate` is named.
+#[test]
+fn models_of_other_formats() {
+    let project = embedded();
+    let pickle = crate::support::root()
+        .join("tests/fixtures/models/binary_int/pickle/model.pkl")
+        .display()
+        .to_string();
+    project.file(
+        "model.json",
+        "{\"name\": \"tree\", \"version\": \"v4\", \"num_class\": 1, \"num_tree_per_iteration\": 1}",
+    );
+    project.file("model.txt", "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n");
+    project.file("model.gz", [0x1f, 0x8b, 8, 0]);
+    for (file, word) in [
+        (pickle.as_str(), "a pickle of Python"),
+        ("model.json", "the JSON of `dump_model`"),
+        ("model.txt", "a pointer of Git LFS"),
+        ("model.gz", "a file that gzip compressed"),
+    ] {
+        let error = error_of(&project, ["log-candidate", file, "--metric", "a=1"]);
+        assert_eq!(error["kind"], "UnsupportedModel", "{error}");
+        assert!(error["message"].as_str().is_some_and(|text| text.contains(word)), "{error}");
+    }
+    let error = error_of(&project, ["show", "--model-file", "model.gz"]);
+    assert!(error["message"].as_str().is_some_and(|text| text.contains("gzip")), "{error}");
+    assert_nothing_registered(&project);
+}
+
 #[cfg(unix)]
 #[test]
 fn a_model_that_can_be_read_only_once() {

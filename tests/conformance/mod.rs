@@ -198,7 +198,7 @@ mod sqlite {
     super::local_cases!(self::open);
 }
 
-/// Real servers: the newest release on SQLite and on PostgreSQL, and older releases.
+/// Real servers: the release of most tests on SQLite, PostgreSQL and MariaDB, and other releases.
 mod rest {
     use std::future::{Ready, ready};
 
@@ -242,7 +242,9 @@ mod rest {
     }
 
     further_server!(postgres, crate::support::server::ON_POSTGRES);
+    further_server!(mariadb, crate::support::server::ON_MARIADB);
     further_server!(mlflow_2_9_2, "mlflow-2.9.2");
     further_server!(mlflow_2_22_5, "mlflow-2.22.5");
     further_server!(mlflow_3_1_4, "mlflow-3.1.4");
+    further_server!(mlflow_3_18_0, "mlflow-3.18.0");
 }

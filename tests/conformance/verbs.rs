@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use crate::ledger::activation::component;
 use crate::ledger::{ledger, registry};
 use crate::support::backends::{Backend, fresh_name};
+use crate::support::server::ON_MARIADB;
 use crate::support::version;
 
 /// Every verb once, with what each refuses.
@@ -148,10 +149,14 @@ verbs! {
     on_rest: Backend::rest();
     #[ignore = "one more server; `cargo xtask test --all` runs it"]
     on_postgres: Backend::postgres();
+    #[ignore = "one more server; `cargo xtask test --all` runs it"]
+    on_mariadb: Backend::server(ON_MARIADB);
     #[ignore = "older releases; `cargo xtask test --all` runs it"]
     on_mlflow_2_9_2: Backend::server("mlflow-2.9.2");
     #[ignore = "older releases; `cargo xtask test --all` runs it"]
     on_mlflow_2_22_5: Backend::server("mlflow-2.22.5");
     #[ignore = "older releases; `cargo xtask test --all` runs it"]
     on_mlflow_3_1_4: Backend::server("mlflow-3.1.4");
+    #[ignore = "one more server; `cargo xtask test --all` runs it"]
+    on_mlflow_3_18_0: Backend::server("mlflow-3.18.0");
 }

@@ -15,7 +15,7 @@ use crate::support::backends::fresh_name;
 use crate::support::binary::Project;
 use crate::support::proxy::{FAULTS, Fault, Proxy};
 use crate::support::python;
-use crate::support::server::{Deployment, NEWEST, ON_POSTGRES, Server};
+use crate::support::server::{Deployment, NEWEST, ON_MARIADB, ON_POSTGRES, OTHER_RELEASES, Server};
 use crate::support::{files_below, version};
 
 /// A model of two versions, the first one champion, and what `evaluate` measured of them.
@@ -195,8 +195,7 @@ async fn python_sees_an_evaluation_in_a_file_store() {
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "more servers; `cargo xtask test --all` runs it"]
 async fn python_sees_an_evaluation_on_other_servers() {
-    let deployments = [ON_POSTGRES, "mlflow-2.9.2".into(), "mlflow-2.22.5".into(), "mlflow-3.1.4".into()];
-    for deployment in deployments {
+    for deployment in [ON_POSTGRES, ON_MARIADB].into_iter().chain(OTHER_RELEASES.map(Deployment::from)) {
         let scene = Measured::new(Some(&Server::shared(deployment).url));
         python_sees_an_evaluation(deployment.release, scene).await;
     }

@@ -19,6 +19,7 @@ use hydra_test_guests as guests;
 
 use super::{aliases, assert_sound, assert_sound_but_for, ledger, registry};
 use crate::support::backends::{Backend, fresh_name};
+use crate::support::server::OTHER_RELEASES;
 use crate::support::version;
 
 /// A model on a backend, and components as files.
@@ -194,9 +195,9 @@ async fn every_host_decides_by_it_on_local_stores() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "older releases; `cargo xtask test --all` runs it"]
-async fn every_host_decides_by_it_on_older_servers() {
-    for environment in ["mlflow-2.9.2", "mlflow-2.22.5", "mlflow-3.1.4"] {
+#[ignore = "other releases; `cargo xtask test --all` runs it"]
+async fn every_host_decides_by_it_on_other_servers() {
+    for environment in OTHER_RELEASES {
         Box::pin(every_host_decides_by_it(Backend::server(environment))).await;
     }
 }

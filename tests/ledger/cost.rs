@@ -152,7 +152,7 @@ fn decisions_send_few_requests() {
     decisions_send_no_request_too_many(NEWEST);
 }
 
-macro_rules! on_older_release {
+macro_rules! on_other_release {
     ($test:ident, $release:literal) => {
         #[test]
         #[ignore = "one more server; `cargo xtask test --all` runs it"]
@@ -162,9 +162,10 @@ macro_rules! on_older_release {
     };
 }
 
-on_older_release!(decisions_send_few_requests_to_mlflow_2_9_2, "mlflow-2.9.2");
-on_older_release!(decisions_send_few_requests_to_mlflow_2_22_5, "mlflow-2.22.5");
-on_older_release!(decisions_send_few_requests_to_mlflow_3_1_4, "mlflow-3.1.4");
+on_other_release!(decisions_send_few_requests_to_mlflow_2_9_2, "mlflow-2.9.2");
+on_other_release!(decisions_send_few_requests_to_mlflow_2_22_5, "mlflow-2.22.5");
+on_other_release!(decisions_send_few_requests_to_mlflow_3_1_4, "mlflow-3.1.4");
+on_other_release!(decisions_send_few_requests_to_mlflow_3_18_0, "mlflow-3.18.0");
 
 /// Evaluations that were read before cost nothing, and one that is new costs one request, beside the others.
 #[tokio::test(flavor = "multi_thread")]

@@ -11,7 +11,7 @@ use hydra_test_guests::{component_of, read};
 use super::{aliases, assert_sound, registry};
 use crate::support::backends::{Backend, fresh_name};
 use crate::support::binary::Project;
-use crate::support::server::{Deployment, NEWEST, ON_POSTGRES, Server};
+use crate::support::server::{Deployment, NEWEST, ON_MARIADB, ON_POSTGRES, OTHER_RELEASES, Server};
 use crate::support::version;
 
 /// The failpoints of a transition up to the append of its entry, on every backend.
@@ -94,9 +94,9 @@ async fn on_rest() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "older releases; `cargo xtask test --all` runs it"]
-async fn on_older_servers() {
-    for environment in ["mlflow-2.9.2", "mlflow-2.22.5", "mlflow-3.1.4"] {
+#[ignore = "other releases; `cargo xtask test --all` runs it"]
+async fn on_other_servers() {
+    for environment in OTHER_RELEASES {
         on_server(environment).await;
     }
 }
@@ -105,6 +105,12 @@ async fn on_older_servers() {
 #[ignore = "one more server; `cargo xtask test --all` runs it"]
 async fn on_postgres() {
     on_server(ON_POSTGRES).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "one more server; `cargo xtask test --all` runs it"]
+async fn on_mariadb() {
+    on_server(ON_MARIADB).await;
 }
 
 /// Entry and aliases are one transaction: a kill before its commit has no effect.

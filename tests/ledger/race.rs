@@ -10,7 +10,7 @@ use serde_json::Value;
 use super::{aliases, assert_sound, registry};
 use crate::support::backends::{Backend, fresh_name};
 use crate::support::binary::{Outcome, Project};
-use crate::support::server::{NEWEST, ON_POSTGRES, Server};
+use crate::support::server::{NEWEST, ON_MARIADB, ON_POSTGRES, OTHER_RELEASES, Server};
 use crate::support::version;
 
 const PROCESSES: u64 = 8;
@@ -167,9 +167,16 @@ async fn on_postgres() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "older releases; `cargo xtask test --all` runs it"]
-async fn on_older_servers() {
-    for environment in ["mlflow-2.9.2", "mlflow-2.22.5", "mlflow-3.1.4"] {
+#[ignore = "one more server; `cargo xtask test --all` runs it"]
+async fn on_mariadb() {
+    let server = Server::shared(ON_MARIADB);
+    many_processes_leave_one_chain(&Backend::on(server), &server.url, 50).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "other releases; `cargo xtask test --all` runs it"]
+async fn on_other_servers() {
+    for environment in OTHER_RELEASES {
         on_server(environment, 10).await;
     }
 }

@@ -63,8 +63,11 @@ pub async fn write(store: &(impl TrackingStore + RegistryStore), logged_models: 
             .tags(tags([("mlflow.user", "ada")]));
         let logged = store.create_logged_model(&new).await.expect("an answer").expect("a LoggedModel");
         store.log_output(&run.id, &logged.id).await.expect("a link");
-        let points =
-            [batch.metrics[1].clone(), batch.metrics[3].clone(), metric("val/high", f64::INFINITY, 10, 0)];
+        let points = [
+            batch.metrics[1].clone(),
+            metric("val/nan", f64::NAN, 10, 0),
+            metric("val/high", f64::INFINITY, 10, 0),
+        ];
         let of_model = RunBatch::default().metrics(points).logged_model(logged.id.clone());
         store.log_batch(&run.id, &of_model).await.expect("a batch");
         let on_dataset = RunBatch::default()

@@ -1,6 +1,7 @@
 //! Artifacts in an object store, tested with a local S3 server.
 
 mod hostile;
+mod interrupted;
 mod rows;
 
 use std::io::{BufRead as _, BufReader, Write as _};

@@ -1,5 +1,5 @@
 //! Behavior specific to servers: TLS, path prefixes, artifacts outside the proxy, URIs that the server resolves, limits
-//! of the server's database, and the number of requests.
+//! of the server's database, transfers that bypass the server, and the number of requests.
 
 mod artifacts;
 mod connections;
@@ -8,4 +8,5 @@ mod postgres;
 mod proxies;
 mod rights;
 mod searches;
+mod signed;
 mod tls;

@@ -1,4 +1,4 @@
-//! Behavior specific to PostgreSQL.
+//! Behavior specific to PostgreSQL and MariaDB.
 
 use hydra_base::ErrorKind;
 use hydra_base::names::{Alias, ModelName};
@@ -9,7 +9,7 @@ use super::artifacts::connect;
 use crate::object_store::{S3, bucket_uri, variables};
 use crate::support::backends::fresh_name;
 use crate::support::binary::Project;
-use crate::support::server::{ON_POSTGRES, Server};
+use crate::support::server::{Deployment, ON_MARIADB, ON_POSTGRES, Server};
 use crate::support::version;
 
 /// Values that SQLite accepts and PostgreSQL does not are rejected without retries, and the error names the reason.
@@ -32,11 +32,9 @@ async fn values_that_do_not_fit_are_refused_at_once() {
 
 /// `log-candidate` and `promote` move and delete the same alias. A transaction of MLflow that updates a row which another one has
 /// deleted fails with status 400, as if the request were malformed.
-#[tokio::test(flavor = "multi_thread")]
-#[ignore = "one more server; `cargo xtask test --all` runs it"]
-async fn writes_of_the_same_rows_at_the_same_time_all_succeed() {
+async fn writes_of_the_same_rows_at_the_same_time_all_succeed(deployment: Deployment) {
     let registry =
-        connect(&Server::shared(ON_POSTGRES).url, &[("MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR", "0.1")]).registry;
+        connect(&Server::shared(deployment).url, &[("MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR", "0.1")]).registry;
     let name = ModelName::new(fresh("model")).expect("a legal name");
     registry.create_registered_model(&name, &tags([]), "").await.expect("a new model");
     for _ in 0..2 {
@@ -62,6 +60,18 @@ async fn writes_of_the_same_rows_at_the_same_time_all_succeed() {
     for writer in writers.collect::<Vec<_>>() {
         writer.await.expect("no panic");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "one more server; `cargo xtask test --all` runs it"]
+async fn writes_of_the_same_rows_succeed_on_postgresql() {
+    writes_of_the_same_rows_at_the_same_time_all_succeed(ON_POSTGRES).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "one more server; `cargo xtask test --all` runs it"]
+async fn writes_of_the_same_rows_succeed_on_mariadb() {
+    writes_of_the_same_rows_at_the_same_time_all_succeed(ON_MARIADB).await;
 }
 
 /// The deployment of `docs/deployment.md`: two hosts, a server on PostgreSQL, and artifacts in S3 that clients access

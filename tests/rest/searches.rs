@@ -72,3 +72,4 @@ macro_rules! further_release {
 further_release!(on_mlflow_2_9_2, "mlflow-2.9.2");
 further_release!(on_mlflow_2_22_5, "mlflow-2.22.5");
 further_release!(on_mlflow_3_1_4, "mlflow-3.1.4");
+further_release!(on_mlflow_3_18_0, "mlflow-3.18.0");

@@ -240,7 +240,9 @@ seed! { memory: Backend::memory() }
 
 further_seed! {
     postgres: Backend::postgres();
+    mariadb: Backend::server(crate::support::server::ON_MARIADB);
     mlflow_2_9_2: Backend::server("mlflow-2.9.2");
     mlflow_2_22_5: Backend::server("mlflow-2.22.5");
     mlflow_3_1_4: Backend::server("mlflow-3.1.4");
+    mlflow_3_18_0: Backend::server("mlflow-3.18.0");
 }

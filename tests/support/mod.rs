@@ -2,7 +2,7 @@
 
 pub mod backends;
 pub mod binary;
-pub mod postgres;
+pub mod databases;
 pub mod proxy;
 pub mod python;
 pub mod registry;

@@ -9,14 +9,20 @@ use std::sync::{LazyLock, Mutex};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use super::postgres::Postgres;
+use super::databases::{MARIADB, POSTGRES};
 use super::{python_of, root};
 
 /// The release that most tests run against.
 pub const NEWEST: &str = "mlflow-3.17.2";
 
+/// The other releases that `cargo xtask test --all` covers.
+pub const OTHER_RELEASES: [&str; 4] = ["mlflow-2.9.2", "mlflow-2.22.5", "mlflow-3.1.4", "mlflow-3.18.0"];
+
 /// The newest release in a deployment for several machines: on PostgreSQL, with several worker processes.
 pub const ON_POSTGRES: Deployment = Deployment { release: NEWEST, database: Database::Postgres };
+
+/// The same on MariaDB.
+pub const ON_MARIADB: Deployment = Deployment { release: NEWEST, database: Database::MariaDb };
 
 /// The configuration of a server. A plain release name converts to that release on SQLite.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -34,6 +40,8 @@ pub enum Database {
     Sqlite,
     /// A separate database in the shared PostgreSQL.
     Postgres,
+    /// A separate database in the shared MariaDB.
+    MariaDb,
 }
 
 impl From<&'static str> for Deployment {
@@ -64,18 +72,32 @@ impl Server {
 
     /// Starts a server with additional options of `mlflow server`.
     pub fn start(deployment: impl Into<Deployment>, options: &[&str]) -> Server {
+        Self::start_in(deployment, options, &[])
+    }
+
+    /// The same with environment variables.
+    pub fn start_in(
+        deployment: impl Into<Deployment>,
+        options: &[&str],
+        variables: &[(String, String)],
+    ) -> Server {
         let Deployment { release, database } = deployment.into();
         let home = tempfile::tempdir().expect("a directory for the server").keep();
         let port = TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr()).expect("a free port").port();
         let mut supervisor = Command::new(python_of(release));
         supervisor.arg(root().join("tests/python/serve.py")).arg(port.to_string()).arg(&home).args(options);
-        if database == Database::Postgres {
-            let postgres = Postgres::shared();
-            let uri = postgres.database(&format!("mlflow_{port}"));
+        let database = match database {
+            Database::Sqlite => None,
+            Database::Postgres => Some(&POSTGRES),
+            Database::MariaDb => Some(&MARIADB),
+        };
+        if let Some(database) = database {
+            let uri = database.create(&format!("mlflow_{port}"));
             supervisor.args(["--backend-store-uri", &uri, "--workers", "2"]);
-            supervisor.env("PYTHONPATH", postgres.driver());
+            supervisor.env("PYTHONPATH", database.driver());
         }
         let supervisor = supervisor
+            .envs(variables.iter().map(|(name, value)| (name, value)))
             .env("MLFLOW_DISABLE_TELEMETRY", "true")
             .env("MLFLOW_ALLOW_FILE_STORE", "true")
             .env_remove("MLFLOW_TRACKING_URI")

@@ -9,11 +9,18 @@ use crate::paths;
 use crate::setup::reset_directory;
 use crate::shell::{capture, say, step};
 
-/// The registry that tests of policies in registries use.
-pub const REGISTRY: &str = "docker-registry";
+/// A program's package, and those of its libraries that a system may lack.
+pub type Packages = &'static [&'static str];
 
-/// Downloads a package with the system's `apt-get` and unpacks it, unless that was done before.
-pub fn unpack(package: &str) -> Result<()> {
+/// The registry that tests of policies in registries use.
+pub const REGISTRY: Packages = &["docker-registry"];
+
+/// MariaDB behind MLflow's server.
+pub const MARIADB: Packages = &["mariadb-server-core", "liburing2", "libnuma1"];
+
+/// Downloads packages with the system's `apt-get` and unpacks them, unless that was done before. The first one names the directory.
+pub fn unpack(packages: Packages) -> Result<()> {
+    let package = packages[0];
     let home = paths::tools().join(package);
     if home.join("usr").exists() {
         return Ok(());
@@ -28,7 +35,7 @@ pub fn unpack(package: &str) -> Result<()> {
     reset_directory(&home)?;
     let download = || {
         let mut command = Command::new("apt-get");
-        command.args(["-q", "-o", "APT::Sandbox::User=root", "download", package]).current_dir(&home);
+        command.args(["-q", "-o", "APT::Sandbox::User=root", "download"]).args(packages).current_dir(&home);
         step("downloading the package", &mut command)
     };
     // A machine that was just installed does not know the packages yet.
@@ -37,9 +44,14 @@ pub fn unpack(package: &str) -> Result<()> {
         download()?;
     }
     let files = fs::read_dir(&home).context("cannot read the directory of the package")?;
-    let archives = files.filter_map(|file| Some(file.ok()?.path()));
-    let archive = archives.into_iter().find(|path| path.extension().is_some_and(|ending| ending == "deb"));
-    let archive = archive.with_context(|| format!("apt-get did not download {package}"))?;
-    step("unpacking it", Command::new("dpkg").arg("-x").arg(&archive).arg(&home))?;
-    fs::remove_file(&archive).context("cannot remove the package")
+    let mut archives: Vec<_> = files.filter_map(|file| Some(file.ok()?.path())).collect();
+    archives.retain(|path| path.extension().is_some_and(|ending| ending == "deb"));
+    if archives.len() != packages.len() {
+        bail!("apt-get did not download {package}");
+    }
+    for archive in archives {
+        step("unpacking it", Command::new("dpkg").arg("-x").arg(&archive).arg(&home))?;
+        fs::remove_file(&archive).context("cannot remove the package")?;
+    }
+    Ok(())
 }

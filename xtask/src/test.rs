@@ -2,11 +2,11 @@
 
 use anyhow::Result;
 
-use crate::setup::{self, MLFLOW, OLDER_MLFLOWS, Scope};
+use crate::setup::{self, MLFLOW, OTHER_MLFLOWS, Scope};
 use crate::shell::{cargo, run as sh, say};
 use crate::{dist, python, wheel};
 
-/// Runs the tests; `--all` adds older servers and long runs. Other arguments go to `cargo test`.
+/// Runs the tests; `--all` adds other servers and long runs. Other arguments go to `cargo test`.
 pub fn run(flags: &[String]) -> Result<()> {
     let all = flags.iter().any(|flag| flag == "--all");
     let passed_on: Vec<&String> = flags.iter().filter(|flag| *flag != "--all").collect();
@@ -39,16 +39,16 @@ pub fn run(flags: &[String]) -> Result<()> {
     ));
     if all {
         say(format!(
-            "         and {MLFLOW} on PostgreSQL, with artifacts in S3; generated guests; keyless signatures; the servers {}; a real OCI registry; the static binary; \
-             the published wheel on \
+            "         and {MLFLOW} on PostgreSQL and MariaDB, with artifacts in S3; generated guests; keyless signatures; the servers {}; a real OCI registry; \
+             the static binary; the published wheel on \
              Python {}; Spark, Ray, Dask, DuckDB and DataFusion; the source distribution; the pages in Chromium",
-            OLDER_MLFLOWS.join(", "),
+            OTHER_MLFLOWS.join(", "),
             interpreters.join(", ")
         ));
     } else {
         say(format!(
-            "not covered (cargo xtask test --all): {}, PostgreSQL, guests in other languages, long races, every fault, keyless signatures, a real OCI registry, the published wheel, Spark and Ray, the pages in a browser",
-            OLDER_MLFLOWS.join(", ")
+            "not covered (cargo xtask test --all): {}, PostgreSQL, MariaDB, guests in other languages, long races, every fault, keyless signatures, a real OCI registry, the published wheel, Spark and Ray, the pages in a browser",
+            OTHER_MLFLOWS.join(", ")
         ));
     }
     Ok(())

@@ -32,6 +32,7 @@ pub mod arrow;
 pub mod decimal;
 mod error;
 pub mod extracted;
+mod foreign;
 pub mod labels;
 pub mod loaded;
 pub mod matrix;

@@ -39,6 +39,8 @@ pub const INSECURE_TLS: &str = "MLFLOW_TRACKING_INSECURE_TLS";
 pub const SERVER_CERT_PATH: &str = "MLFLOW_TRACKING_SERVER_CERT_PATH";
 /// A PEM file with a client certificate and its key.
 pub const CLIENT_CERT_PATH: &str = "MLFLOW_TRACKING_CLIENT_CERT_PATH";
+/// Turns off the check of the certificates of object stores.
+pub const S3_IGNORE_TLS: &str = "MLFLOW_S3_IGNORE_TLS";
 /// The number of times that a request is repeated.
 pub const MAX_RETRIES: &str = "MLFLOW_HTTP_REQUEST_MAX_RETRIES";
 /// The factor of the exponential waits between attempts, in seconds.

@@ -8,7 +8,7 @@ use hydra_base::blocking;
 use hydra_base::error::{Error, ErrorKind, Result};
 use hydra_base::sha256::{Hasher, Sha256};
 use hydra_lightgbm::Model;
-use hydra_lightgbm::loaded::ModelLimits;
+use hydra_lightgbm::loaded::{ModelLimits, model_file};
 use hydra_lightgbm::text;
 use hydra_mlflow::flavor::{BOOSTER_FILE, MLMODEL_FILE, MlModel, MlModelLimits, SavedMlModel, Signature};
 use serde_json::{Map, Value};
@@ -156,6 +156,7 @@ impl ModelFile {
 
     fn from_file(path: &Path) -> Result<Self> {
         let open = || -> Result<Self> {
+            let path = &model_file(path)?;
             let file = File::open(path).map_err(unreadable)?;
             let metadata = file.metadata().map_err(unreadable)?;
             let most = ModelLimits::default().text.bytes as u64;

@@ -6,6 +6,7 @@
 mod contributions;
 mod document;
 mod evaluation;
+mod files;
 mod machine;
 mod policy;
 mod published;

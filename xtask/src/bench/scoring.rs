@@ -11,6 +11,7 @@ use crate::shell::{run as sh, say};
 
 use super::contributions;
 use super::document::{Document, Goal};
+use super::files;
 use super::machine::version;
 use super::samples::{Samples, digits, seconds, times};
 use super::worker::{ANSWER_LIMIT, Answer, Worker};
@@ -120,6 +121,8 @@ struct Contender {
     engine: Engine,
     worker: Worker,
     prepare: Option<f64>,
+    /// Reading and checking the text, which only hydra-registry does apart from loading.
+    read: Samples,
     load: Samples,
     batch: Samples,
     two_threads: Samples,
@@ -151,6 +154,7 @@ pub fn run(effort: Effort, compile_limit: Duration) -> Result<(Document, Vec<Goa
         goals.extend(score(shape, effort, compile_limit, &mut document)?);
     }
     goals.extend(contributions::run(effort, &mut document)?);
+    goals.extend(files::run(effort, &mut document)?);
     Ok((document, goals))
 }
 
@@ -231,11 +235,12 @@ fn enter(engine: Engine, shape: &Shape, compile_limit: Duration) -> Result<Resul
     let [greatest_difference, different] = worker.measure("check")?[..] else {
         bail!("`{name}` did not answer `check` with two numbers");
     };
-    let (load, batch, two_threads, row) = Default::default();
+    let (read, load, batch, two_threads, row) = Default::default();
     Ok(Ok(Contender {
         engine,
         worker,
         prepare,
+        read,
         load,
         batch,
         two_threads,
@@ -249,6 +254,9 @@ fn enter(engine: Engine, shape: &Shape, compile_limit: Duration) -> Result<Resul
 impl Contender {
     fn take_turn(&mut self) -> Result<()> {
         self.load.push(self.worker.number("load")?);
+        if self.engine == Native {
+            self.read.push(self.worker.number("read")?);
+        }
         let mut taken = 0.0;
         while taken < TURN {
             let batch = self.worker.number("batch")?;
@@ -326,6 +334,7 @@ fn goals(
         "small" => goals.push(Goal::at_most(of("single row"), 2.0, row, " µs")),
         "medium" => goals.push(Goal::at_most(of("single row"), 15.0, row, " µs")),
         _ => {
+            goals.push(Goal::at_least(of("reader"), 300.0, text / 1e6 / ours.read.median(), " MB/s"));
             goals.push(Goal::at_most(of("model text to ready"), 150.0, ours.load.median() * 1e3, " ms"));
             goals.push(Goal::at_most(of("memory, compared with the text"), 3.0, ours.memory / text, " ×"));
         }

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use anyhow::{Result, bail};
 
 use super::{ENVIRONMENT, pytest};
-use crate::setup::{self, OLDER_MLFLOWS};
+use crate::setup::{self, OTHER_MLFLOWS};
 use crate::shell::{capture, path_with, python, run as sh, say};
 use crate::wheel;
 
@@ -40,7 +40,7 @@ pub fn test() -> Result<Vec<String>> {
         bail!("the wheel was tested with Python {covered:?} only: install {FEWEST} of {RELEASES:?}");
     }
     super::install(ENVIRONMENT, &published)?;
-    for server in OLDER_MLFLOWS {
+    for server in OTHER_MLFLOWS {
         say(format!("testing the Python package against a server of {server}"));
         let files = ["test_plugin.py", "test_origin.py"].map(|file| format!("python/tests/{file}"));
         // Prompts are younger than some of them.

@@ -54,10 +54,10 @@ impl Categories {
     /// Parses the category lists.
     pub(super) fn of(model: &TextModel) -> Self {
         let lists = model.pandas_categorical().unwrap_or_default();
-        let infos = if lists.is_empty() { &[] } else { model.feature_infos() };
+        let infos = model.feature_infos().take(if lists.is_empty() { 0 } else { usize::MAX });
         Self {
             lists: lists.iter().map(|list| Codes::of(list)).collect(),
-            needs: infos.iter().map(|info| Needs::of(info)).collect(),
+            needs: infos.map(Needs::of).collect(),
             told: None,
         }
     }

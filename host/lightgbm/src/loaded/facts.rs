@@ -123,12 +123,11 @@ impl Model {
         let assigned = self.feature_kinds(&unknown).unwrap_or_default();
         let has_list =
             |feature: usize| assigned.get(feature).is_some_and(|kind| *kind != FeatureKind::Numeric);
-        let infos = self.text.feature_infos();
         // Values of numeric features are `[min:max]`, and `none` says nothing about a feature.
-        let in_training =
-            |feature: usize| infos.get(feature).is_some_and(|info| !info.starts_with('[') && info != "none");
-        let is_category = |(feature, _): &(usize, &String)| in_training(*feature) || has_list(*feature);
-        names.iter().enumerate().filter(is_category).map(|(_, name)| name.as_str()).collect()
+        let in_training = |info: &str| !info.starts_with('[') && info != "none";
+        let described = names.iter().zip(self.text.feature_infos()).enumerate();
+        let categories = described.filter(|(feature, (_, info))| in_training(info) || has_list(*feature));
+        categories.map(|(_, (name, _))| name.as_str()).collect()
     }
 
     /// How many boosting iterations take part in predictions.

@@ -4,9 +4,10 @@ use std::fs::File;
 use std::io::Read as _;
 use std::path::Path;
 
-use super::{Model, ModelFormat, ModelLimits};
+use super::{Model, ModelFormat, ModelLimits, model_file};
 use crate::error::raised_by;
 use crate::extracted::ExtractedModel;
+use crate::foreign;
 use crate::pickle::read_pickle;
 use crate::skops::read_skops;
 use crate::text::TextModel;
@@ -63,7 +64,8 @@ impl Model {
         let named = |error: Error| error.with_context("file", path.display());
         let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
         let limits = ModelLimits::default();
-        let bytes = read_file(path, limits.file_bytes(name)).map_err(named)?;
+        let bytes =
+            model_file(path).and_then(|path| read_file(&path, limits.file_bytes(name))).map_err(named)?;
         let model = Self::read(name, &bytes, &limits).map_err(named)?;
         Ok((model, bytes))
     }
@@ -146,7 +148,9 @@ fn format_of(name: &str, bytes: &[u8]) -> Result<ModelFormat> {
     } else if bytes.starts_with(b"\x80") {
         Ok(ModelFormat::Pickle)
     } else {
-        Err(Error::new(ErrorKind::UnsupportedModel, "the format of the model file is unknown")
-            .with_hint("use LightGBM's text, a pickle or a skops file, as `mlflow.lightgbm` writes them"))
+        Err(foreign::named(bytes).unwrap_or_else(|| {
+            Error::new(ErrorKind::UnsupportedModel, "the format of the model file is unknown")
+                .with_hint("use LightGBM's text, a pickle or a skops file, as `mlflow.lightgbm` writes them")
+        }))
     }
 }

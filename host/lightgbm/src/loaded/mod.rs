@@ -7,6 +7,7 @@ mod facts;
 mod importance;
 mod limits;
 mod load;
+mod place;
 mod predict;
 mod survey;
 mod table;
@@ -27,6 +28,7 @@ pub use columns::{ColumnNames, Selection, are_placeholders, are_positions, spell
 pub use facts::{ModelFormat, OutputKind};
 pub use importance::Importance;
 pub use limits::{ModelLimits, NamedLimit};
+pub use place::model_file;
 pub use predict::{Engine, Prediction, most_probable_class};
 pub use survey::{FeatureSurvey, Survey};
 pub use table::{Column, EncodedTable, StringColumn, Table, Values};

@@ -34,8 +34,7 @@ impl Survey {
     #[must_use]
     pub fn of(model: &Model) -> Self {
         let features = model.feature_names().len();
-        let infos = model.text_model().feature_infos();
-        let trained = (0..features).map(|feature| infos.get(feature).and_then(|info| categories(info)));
+        let trained = model.text_model().feature_infos().map(categories);
         Self { features: vec![FeatureSurvey::default(); features], trained: trained.collect() }
     }
 

@@ -2,6 +2,7 @@
 
 use std::io::{self, BufRead};
 
+use super::header::OLD_END;
 use super::lines::Lines;
 use super::tree::Trees;
 use super::{Limits, header, tail};
@@ -116,7 +117,8 @@ impl<R: BufRead> Sections<R> {
 }
 
 fn is_end(bytes: &[u8]) -> bool {
-    matches!(bytes.strip_prefix(b"end of trees"), Some(b"" | b"\n" | b"\r\n"))
+    let ends: [&[u8]; 2] = [b"end of trees", OLD_END];
+    ends.iter().any(|end| matches!(bytes.strip_prefix(*end), Some(b"" | b"\n" | b"\r\n")))
 }
 
 #[cfg(test)]

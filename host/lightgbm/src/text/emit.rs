@@ -42,7 +42,7 @@ fn emit_header(model: &TextModel, sizes: &[usize]) -> String {
     if let Some(constraints) = &header.monotone_constraints {
         list(&mut text, "monotone_constraints", constraints);
     }
-    list(&mut text, "feature_infos", &header.feature_infos);
+    list(&mut text, "feature_infos", [&header.feature_infos]);
     list(&mut text, "tree_sizes", sizes);
     text.push('\n');
     text

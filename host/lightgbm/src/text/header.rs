@@ -3,6 +3,7 @@
 use super::Limits;
 use super::lines::Lines;
 use crate::error::hinted;
+use crate::foreign;
 use crate::objective::Objective;
 use hydra_base::{Error, ErrorKind, Result};
 
@@ -16,7 +17,8 @@ pub(super) struct Header {
     pub average_output: bool,
     pub feature_names: Vec<String>,
     pub monotone_constraints: Option<Vec<i8>>,
-    pub feature_infos: Vec<String>,
+    /// The words of the line `feature_infos`, separated by single spaces.
+    pub feature_infos: String,
     /// The bytes of each tree's block, if the text contains them.
     pub tree_sizes: Option<Vec<usize>>,
 }
@@ -57,17 +59,22 @@ struct Found<'a> {
     places: Vec<(&'a str, usize)>,
 }
 
+/// What follows the trees of LightGBM up to 2.1, which did not write the line `end of trees`.
+pub(super) const OLD_END: &[u8] = b"feature importances:";
+
 /// Reads up to the first `Tree=` or `end of trees` line.
 pub(super) fn read(lines: &mut Lines<'_>, limits: &Limits) -> Result<Header> {
     if lines.peek() != Some(b"tree") {
-        return Err(lines
-            .invalid_line("the first line of the text is not `tree`")
-            .with_hint("check that the file is a LightGBM model in text format"));
+        return Err(foreign::named(lines.rest()).unwrap_or_else(|| {
+            lines
+                .invalid_line("the first line of the text is not `tree`")
+                .with_hint("check that the file is a LightGBM model in text format")
+        }));
     }
     lines.skip();
     let mut found = Found::default();
     while let Some(line) = lines.peek() {
-        if line.starts_with(b"Tree=") || line == b"end of trees" {
+        if line.starts_with(b"Tree=") || line == b"end of trees" || line == OLD_END {
             break;
         }
         if !line.is_empty() {
@@ -100,6 +107,7 @@ impl<'a> Found<'a> {
             "monotone_constraints" => self.monotone_constraints.replace(value).is_some(),
             "feature_infos" => self.feature_infos.replace(value).is_some(),
             "tree_sizes" => self.tree_sizes.replace(value).is_some(),
+            "sigmoid" | "boost_from_average" => return Err(too_old(lines, key)),
             _ => {
                 return Err(lines
                     .error(
@@ -125,7 +133,8 @@ impl<'a> Found<'a> {
             let place = self.places.iter().find(|(found, _)| *found == key);
             Lines::part(b"", 0, place.map_or(lines.number(), |(_, line)| *line))
         };
-        let version = match self.version.ok_or_else(missing("version"))? {
+        let version = match self.version.unwrap_or("v2") {
+            // LightGBM 2.0 did not write the line.
             "v2" => Version::V2,
             "v3" => Version::V3,
             "v4" => Version::V4,
@@ -170,11 +179,15 @@ impl<'a> Found<'a> {
             objective,
             objective_text: self.objective.map(str::to_owned),
             average_output: self.average_output.is_some(),
-            feature_names: words(&at("feature_names"), "feature_names", feature_names, num_features)?,
+            feature_names: words(&at("feature_names"), "feature_names", feature_names, num_features)?
+                .map(str::to_owned)
+                .collect(),
             monotone_constraints: constraints
                 .map(|text| signs(&at("monotone_constraints"), text, num_features))
                 .transpose()?,
-            feature_infos: words(&at("feature_infos"), "feature_infos", feature_infos, num_features)?,
+            feature_infos: words(&at("feature_infos"), "feature_infos", feature_infos, num_features)?
+                .collect::<Vec<_>>()
+                .join(" "),
             tree_sizes: self.tree_sizes.map(|text| sizes(&at("tree_sizes"), text, limits)).transpose()?,
         })
     }
@@ -199,12 +212,29 @@ fn read_objective(lines: &Lines<'_>, text: &str, num_class: usize) -> Result<Obj
     Ok(objective)
 }
 
-fn words(lines: &Lines<'_>, key: &str, text: &str, count: usize) -> Result<Vec<String>> {
-    let found = text.split(' ').filter(|word| !word.is_empty()).count();
+fn words<'t>(
+    lines: &Lines<'_>,
+    key: &str,
+    text: &'t str,
+    count: usize,
+) -> Result<impl Iterator<Item = &'t str> + use<'t>> {
+    let words = text.split(' ').filter(|word| !word.is_empty());
+    let found = words.clone().count();
     if found != count {
         return Err(lines.invalid(format!("expected {count} words, found {found}"), key));
     }
-    Ok(text.split(' ').filter(|word| !word.is_empty()).map(str::to_owned).collect())
+    Ok(words)
+}
+
+/// A line or key of models from before the format `v2`.
+pub(super) fn too_old(lines: &Lines<'_>, key: &str) -> Error {
+    lines
+        .error(
+            ErrorKind::UnsupportedModel,
+            "the model is in a format from before LightGBM 2.1, which LightGBM 4 does not read either",
+            key,
+        )
+        .with_hint("train the model again with LightGBM 2.1 or newer")
 }
 
 fn signs(lines: &Lines<'_>, text: &str, count: usize) -> Result<Vec<i8>> {

@@ -11,7 +11,7 @@ use hydra_base::{Error, ErrorKind, Result};
 pub struct Limits {
     /// Bytes of text. Default: 2 GiB.
     pub bytes: usize,
-    /// Features, that is columns. Default: 4,194,304.
+    /// Features, that is columns. Default: 16,777,216.
     pub features: usize,
     /// Classes, that is trees per iteration. Default: 65,536.
     pub classes: usize,
@@ -29,7 +29,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             bytes: 2 << 30,
-            features: 1 << 22,
+            features: 1 << 24,
             classes: 65_536,
             trees: 10_000_000,
             leaves: 1 << 24,

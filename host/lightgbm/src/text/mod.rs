@@ -87,8 +87,8 @@ impl TextModel {
     /// The header's description of each feature's values in the training data: `[min:max]`, categories joined by
     /// colons, or `none`.
     #[must_use]
-    pub fn feature_infos(&self) -> &[String] {
-        &self.header.feature_infos
+    pub fn feature_infos(&self) -> impl Iterator<Item = &str> {
+        self.header.feature_infos.split(' ')
     }
 
     /// The number of classes; 1 for all models that are not multiclass.

@@ -1,4 +1,5 @@
 mod damage;
+mod old;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -102,7 +103,7 @@ fn boosters() -> Vec<(String, String)> {
 fn everything_in_a_model_is_read() {
     let model = parse(SMALL).unwrap();
     assert_eq!(model.feature_names(), ["a", "b", "c"]);
-    assert_eq!(model.feature_infos(), ["[0:1]", "none", "0:1:2"]);
+    assert_eq!(model.feature_infos().collect::<Vec<_>>(), ["[0:1]", "none", "0:1:2"]);
     assert_eq!(model.objective(), Some(&Objective::Regression { sqrt: false }));
     assert_eq!((model.num_class(), model.num_iterations(), model.num_trees()), (1, 2, 2));
     assert_eq!(model.max_depth(), 2);

@@ -2,7 +2,7 @@
 
 use super::Limits;
 use super::forest::{DecisionType, Forest, Span};
-use super::header::Header;
+use super::header::{Header, OLD_END, Version, too_old};
 use super::keys::{KEYS, Key};
 use super::lines::Lines;
 use super::shape::Shape;
@@ -105,14 +105,16 @@ impl<'a> Trees<'a> {
 
     /// Reads the `end of trees` line and checks the conditions that involve all trees.
     pub fn finish(&self, lines: &mut Lines<'_>, start: usize) -> Result<()> {
-        if lines.peek() != Some(b"end of trees") {
+        let is_old = self.header.version == Version::V2 && lines.peek() == Some(OLD_END);
+        if !is_old && lines.peek() != Some(b"end of trees") {
             return Err(
                 lines.invalid_line("expected a tree or the line `end of trees`; the text may be truncated")
             );
         }
         let end = lines.offset() - start;
         if let Some(sizes) = &self.header.tree_sizes
-            && (sizes.len() != self.count || self.expected != end)
+            // The empty line before the importances is not part of a tree.
+            && (sizes.len() != self.count || self.expected.saturating_add(usize::from(is_old)) != end)
         {
             let message = format!("tree_sizes gives {} trees of {} bytes", sizes.len(), self.expected);
             return Err(lines
@@ -125,7 +127,9 @@ impl<'a> Trees<'a> {
                 format!("{} trees are not a multiple of num_class {}", self.count, self.header.num_class);
             return Err(lines.invalid(message, "num_class"));
         }
-        lines.skip();
+        if !is_old {
+            lines.skip();
+        }
         Ok(())
     }
 }
@@ -158,6 +162,9 @@ impl<'f> Block<'f> {
         while !lines.is_blank() {
             let name = lines.key().ok_or_else(|| lines.invalid_line("expected a `key=value` line"))?;
             let Some((key, name)) = KEYS.iter().find(|(_, known)| *known == name).copied() else {
+                if name == "has_categorical" {
+                    return Err(too_old(lines, name));
+                }
                 return Err(lines.error(ErrorKind::UnsupportedModel, "unknown key", name).with_hint(
                     "check whether the model is damaged or comes from a LightGBM version that this release does not support",
                 ));

@@ -73,6 +73,8 @@ pub(super) struct ErrorBody {
     pub(super) error_code: Option<serde_json::Value>,
     pub(super) message: Option<String>,
     pub(super) detail: Option<String>,
+    /// Of an answer to a transfer of a file, since MLflow 3.18.
+    pub(super) artifacts_presigned_only: Option<serde_json::Value>,
 }
 
 /// The statuses after which MLflow's own client repeats a request.
@@ -118,6 +120,11 @@ pub(super) fn violates_uniqueness(text: &str) -> bool {
 /// request can succeed. MLflow answers most of these failures with a status that means a malformed request.
 pub(super) fn lost_to_another(text: &str) -> bool {
     contains_any(without_sql(text), &ROLLED_BACK)
+}
+
+/// Whether MLflow says that it tried to create a version a few times and took each attempt back, because others took the number.
+pub(super) fn gave_up_creating(text: &str) -> bool {
+    text.contains("Model Version creation error") && text.contains("Giving up after")
 }
 
 fn contains_any(text: &str, words: &[&str]) -> bool {

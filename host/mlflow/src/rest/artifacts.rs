@@ -1,22 +1,17 @@
 //! Artifacts through the tracking server's proxy: `mlflow-artifacts:/…`.
 
 mod download;
+mod signed;
+mod upload;
 
-use std::io;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use bytes::Bytes;
-use futures_util::StreamExt;
-use futures_util::stream::{self, BoxStream};
 use reqwest::header::{ACCEPT_ENCODING, CONTENT_LENGTH, HeaderValue};
-use reqwest::{Body, Method};
-use tokio::io::AsyncReadExt;
-use tokio::sync::mpsc;
-use tokio::time::{Instant, sleep, timeout_at};
-use tokio_util::io::ReaderStream;
+use reqwest::{Method, Response};
+use tokio::time::{Instant, timeout_at};
 use url::Url;
 
 use super::RestStore;
@@ -30,9 +25,11 @@ use crate::artifacts::{ArtifactReader, ArtifactStore, OnProgress, parent, segmen
 use crate::entities::ArtifactInfo;
 use crate::uri::{ArtifactUri, redact};
 use hydra_base::error::{Error, ErrorKind, Result};
+use upload::Source;
 
-const UPLOAD_CHUNK: usize = 256 * 1024;
 const MAX_ANSWER_BYTES: usize = 1 << 20;
+/// A compressed body has no known length, so a truncated one could not be detected.
+const IDENTITY: HeaderValue = HeaderValue::from_static("identity");
 
 /// The artifact proxies of a tracking server and of the other hosts that the user allows.
 #[derive(Debug)]
@@ -71,19 +68,23 @@ impl ArtifactProxy {
             _ => self.transport.clone(),
         };
         let root = segments(path)?.into_iter().map(str::to_owned).collect();
-        Ok(ProxiedArtifacts { transport, uri: uri.as_str().to_owned(), root })
+        let allowed_hosts = self.allowed_hosts.clone();
+        Ok(ProxiedArtifacts { transport, uri: uri.as_str().to_owned(), root, allowed_hosts })
     }
 }
 
 /// An artifact root behind a server's proxy.
 ///
 /// Uploads stream from the file with their length announced; downloads stream to the reader with their length checked.
-/// The proxy has no checksums: [`verify_sizes`](crate::artifacts::verify_sizes) compares sizes afterwards.
+/// The proxy has no checksums: [`verify_sizes`](crate::artifacts::verify_sizes) compares sizes afterwards. A server that
+/// passes no bytes on itself signs addresses in its store instead: see `signed`.
 #[derive(Debug)]
 pub(crate) struct ProxiedArtifacts {
     transport: Arc<Transport>,
     uri: String,
     root: Vec<String>,
+    /// The hosts of stores that may be reached without TLS although the server is reached with it.
+    allowed_hosts: Vec<String>,
 }
 
 #[async_trait]
@@ -106,11 +107,13 @@ impl ArtifactStore for ProxiedArtifacts {
         let url = self.file_url(path)?;
         let mut budget = self.transport.budget();
         loop {
+            let is_signed = self.transport.signs_transfers();
             let answer = async {
-                // A compressed body has no known length, so a truncated one could not be detected.
-                let identity = HeaderValue::from_static("identity");
-                let request = self.transport.request(&name, &Method::GET, url.clone())?;
-                self.transport.send(&name, request.header(ACCEPT_ENCODING, identity)).await
+                if is_signed {
+                    self.get_signed(&name, path).await
+                } else {
+                    self.get(&name, url.clone()).await
+                }
             };
             let answer = timeout_at(budget.deadline(), answer).await;
             match answer.unwrap_or_else(|_| Err(Failure::timed_out(&name))) {
@@ -119,6 +122,9 @@ impl ArtifactStore for ProxiedArtifacts {
                     return Ok(
                         download::reader(asked_for, path, answer, self.transport.idle_timeout()).await?
                     );
+                }
+                Err(failure) if !is_signed && failure.wants_signed_transfers() => {
+                    self.transport.sign_transfers();
                 }
                 Err(failure) => {
                     // Servers before 3.17 answer status 500 for a missing file, and all servers answer other errors for
@@ -159,30 +165,12 @@ impl ArtifactStore for ProxiedArtifacts {
     }
 }
 
-/// The source of an upload; each attempt reads it from the start.
-enum Source<'a> {
-    File(&'a Path),
-    Bytes(Bytes),
-}
-
-impl Source<'_> {
-    /// The size and the bytes.
-    async fn open(&self) -> Result<(u64, BoxStream<'static, io::Result<Bytes>>)> {
-        match self {
-            Self::File(path) => {
-                let (file, size) = open_source(path).await?;
-                Ok((size, ReaderStream::with_capacity(file.take(size), UPLOAD_CHUNK).boxed()))
-            }
-            Self::Bytes(bytes) => {
-                let chunk = |start: usize| Ok(bytes.slice(start..bytes.len().min(start + UPLOAD_CHUNK)));
-                let chunks: Vec<_> = (0..bytes.len()).step_by(UPLOAD_CHUNK).map(chunk).collect();
-                Ok((bytes.len() as u64, stream::iter(chunks).boxed()))
-            }
-        }
-    }
-}
-
 impl ProxiedArtifacts {
+    async fn get(&self, name: &str, url: Url) -> Result<Response, Failure> {
+        let request = self.transport.request(name, &Method::GET, url)?;
+        self.transport.send(name, request.header(ACCEPT_ENCODING, IDENTITY)).await
+    }
+
     async fn list_within(&self, path: &str, budget: &mut RetryBudget) -> Result<Vec<ArtifactInfo>> {
         let mut below = self.root.clone();
         below.extend(segments(path)?.into_iter().map(str::to_owned));
@@ -236,8 +224,17 @@ impl ProxiedArtifacts {
                 last_move = Instant::now();
                 on_sent(sent);
             };
-            match self.upload_once(&name, url.clone(), &source, idle, &mut moved).await {
+            let is_signed = self.transport.signs_transfers();
+            let uploaded = if is_signed {
+                self.put_signed(&name, path, &source, idle, &mut moved).await
+            } else {
+                self.put(&name, url.clone(), &source, idle, &mut moved).await
+            };
+            match uploaded {
                 Ok(()) => return Ok(()),
+                Err(failure) if !is_signed && failure.wants_signed_transfers() => {
+                    self.transport.sign_transfers();
+                }
                 Err(failure) => {
                     budget.forgive(last_move - started);
                     budget.wait_after(failure).await?;
@@ -246,8 +243,8 @@ impl ProxiedArtifacts {
         }
     }
 
-    /// Streams a body once. Fails with a timeout if no byte moves for `idle`.
-    async fn upload_once(
+    /// Streams a body through the proxy once. Fails with a timeout if no byte moves for `idle`.
+    async fn put(
         &self,
         name: &str,
         url: Url,
@@ -255,49 +252,19 @@ impl ProxiedArtifacts {
         idle: Duration,
         moved: &mut (dyn FnMut(u64) + Send),
     ) -> Result<(), Failure> {
-        let (size, chunks) = source.open().await.map_err(|error| Failure::of_setup(name, &error))?;
-        let (sender, mut receiver) = mpsc::unbounded_channel();
-        let chunks = chunks.inspect(move |chunk| {
-            // The receiver is dropped only when the upload has been abandoned.
-            let _ = sender.send(chunk.as_ref().map_or(0, |chunk| chunk.len() as u64));
-        });
-        let request = self.transport.request(name, &Method::PUT, url)?;
-        let request = request.header(CONTENT_LENGTH, size).body(Body::wrap_stream(chunks));
-        let exchange = async {
-            let answer = self.transport.send(name, request).await?;
+        let setup = |error: &Error| Failure::of_setup(name, error);
+        let size = source.size().await.map_err(|error| setup(&error))?;
+        let chunks = source.part(0, size).await.map_err(|error| setup(&error))?;
+        let request = self.transport.request(name, &Method::PUT, url)?.header(CONTENT_LENGTH, size);
+        upload::streamed(name, chunks, idle, moved, async |body| {
+            let answer = self.transport.send(name, request.body(body)).await?;
             let (status, headers) = (answer.status(), answer.headers().clone());
             let body = read_up_to(name, answer, MAX_ANSWER_BYTES).await?;
             match Page::of(&headers, &body) {
                 Some(page) => Err(Failure::page(name, status, &page, "JSON")),
                 None => Ok(()),
             }
-        };
-        tokio::pin!(exchange);
-        let idle_deadline = sleep(idle);
-        tokio::pin!(idle_deadline);
-        let mut sent = 0;
-        loop {
-            tokio::select! {
-                biased;
-                Some(bytes) = receiver.recv() => {
-                    sent += bytes;
-                    moved(sent);
-                    idle_deadline.as_mut().reset(Instant::now() + idle);
-                }
-                answer = &mut exchange => return answer,
-                () = &mut idle_deadline => return Err(Failure::timed_out(name)),
-            }
-        }
+        })
+        .await
     }
-}
-
-async fn open_source(path: &Path) -> Result<(tokio::fs::File, u64)> {
-    let failed = |error| {
-        Error::new(ErrorKind::Storage, "cannot read the file to upload")
-            .with_context("path", path.display())
-            .with_source(error)
-    };
-    let file = tokio::fs::File::open(path).await.map_err(failed)?;
-    let size = file.metadata().await.map_err(failed)?.len();
-    Ok((file, size))
 }

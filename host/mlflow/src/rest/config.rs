@@ -19,6 +19,8 @@ pub struct RestConfig {
     pub(super) authorization: Option<HeaderValue>,
     pub(super) workspace: Option<HeaderValue>,
     pub(super) tls: TlsSettings,
+    /// For the store to which a server sends its clients.
+    pub(super) store_tls: TlsSettings,
     pub(super) retry: RetryPolicy,
 }
 
@@ -41,7 +43,8 @@ impl RestConfig {
             .transpose()?;
         let tls = TlsSettings::new(environment)?;
         tls.check(base.scheme())?;
-        Ok(Self { base, authorization, workspace, tls, retry: RetryPolicy::new(environment)? })
+        let store_tls = TlsSettings::for_store(environment)?;
+        Ok(Self { base, authorization, workspace, tls, store_tls, retry: RetryPolicy::new(environment)? })
     }
 
     /// The same settings for another host, without the tracking server's credentials, client certificate and workspace.
@@ -59,6 +62,7 @@ impl RestConfig {
             authorization: None,
             workspace: None,
             tls: self.tls.without_identity(),
+            store_tls: self.store_tls.clone(),
             retry: self.retry.clone(),
         })
     }

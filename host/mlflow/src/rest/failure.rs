@@ -1,6 +1,7 @@
 //! A failed request: its kind, whether to repeat it, and whether it may have taken effect.
 
 mod foreign;
+mod store;
 
 use std::fmt;
 use std::time::Duration;
@@ -9,8 +10,8 @@ use reqwest::StatusCode;
 use reqwest::header::HeaderMap;
 
 use super::answer::{
-    ErrorBody, artifacts_are_not_served, hint, is_retryable, kind_of, lost_to_another, on_one_line,
-    plain_text, refuses_nul, retry_after, violates_uniqueness, without_sql,
+    ErrorBody, artifacts_are_not_served, gave_up_creating, hint, is_retryable, kind_of, lost_to_another,
+    on_one_line, plain_text, refuses_nul, retry_after, violates_uniqueness, without_sql,
 };
 use super::web_page::Page;
 use hydra_base::error::{Error, ErrorKind};
@@ -48,6 +49,8 @@ struct Details {
     code: Option<String>,
     /// Where the request was redirected to before this answer.
     redirected_to: Option<String>,
+    /// The server passes no files on, and signs addresses in its store instead.
+    wants_signed_transfers: bool,
     hint: Option<String>,
     source: Option<reqwest::Error>,
     retry_after: Option<Duration>,
@@ -64,6 +67,7 @@ impl Failure {
             status: None,
             code: None,
             redirected_to: None,
+            wants_signed_transfers: false,
             hint: None,
             source: None,
             retry_after: None,
@@ -76,7 +80,7 @@ impl Failure {
         let body = String::from_utf8_lossy(body);
         let json: Option<ErrorBody> = serde_json::from_str(&body).ok();
         let is_json = json.is_some();
-        let ErrorBody { error_code, message, detail } = json.unwrap_or_default();
+        let ErrorBody { error_code, message, detail, artifacts_presigned_only } = json.unwrap_or_default();
         let code = error_code.map(|code| code.as_str().map_or_else(|| code.to_string(), str::to_owned));
         let text = message.or(detail).or_else(|| plain_text(&body, headers));
         let mut kind = kind_of(status.as_u16(), code.as_deref());
@@ -95,6 +99,9 @@ impl Failure {
         if text.as_deref().is_some_and(refuses_nul) {
             (kind, outcome) = (ErrorKind::InvalidArgument, Outcome::Final);
         }
+        if kind == ErrorKind::Server && text.as_deref().is_some_and(gave_up_creating) {
+            outcome = Outcome::NotDone;
+        }
         if kind == ErrorKind::BadRequest && text.as_deref().is_some_and(lost_to_another) {
             // MLflow may have committed an earlier transaction of the same request.
             (kind, outcome) = (ErrorKind::Server, Outcome::Unknown);
@@ -112,6 +119,7 @@ impl Failure {
         failure.0.hint = hint(kind, status, text.as_deref()).or_else(|| of_page.map(str::to_owned));
         failure.0.status = Some(status);
         failure.0.code = code;
+        failure.0.wants_signed_transfers = artifacts_presigned_only == Some(true.into());
         failure.0.retry_after = retry_after(headers);
         failure
     }
@@ -205,6 +213,11 @@ impl Failure {
     /// Whether another attempt may succeed.
     pub(super) fn worth_retrying(&self) -> bool {
         self.0.outcome != Outcome::Final
+    }
+
+    /// Whether the server refused to pass a file on, and signs addresses in its store instead.
+    pub(super) fn wants_signed_transfers(&self) -> bool {
+        self.0.wants_signed_transfers
     }
 
     /// Whether there was no connection to the server.

@@ -5,6 +5,7 @@ mod creates;
 mod identity;
 mod listings;
 mod pages;
+mod signed;
 mod versions;
 
 use std::time::{Duration, Instant};

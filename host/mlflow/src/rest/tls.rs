@@ -76,6 +76,15 @@ impl TlsSettings {
         }
     }
 
+    /// For the store to which a server sends its clients, with MLflow's variable for stores.
+    pub(super) fn for_store(environment: &Environment) -> Result<Self> {
+        let mut settings = Self::for_others(environment);
+        if environment.flag(environment::S3_IGNORE_TLS)? {
+            settings.trust = Trust::Anyone;
+        }
+        Ok(settings)
+    }
+
     /// Reads the files that the variables name, so that a wrong path is an error before the first request. A server
     /// with the scheme `http` needs no files.
     pub(super) fn check(&self, scheme: &str) -> Result<()> {

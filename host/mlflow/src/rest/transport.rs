@@ -66,6 +66,14 @@ impl Call {
         Self::new(Method::DELETE, path, Vec::new(), Some(body))
     }
 
+    /// A request about transfers of files: `/api/2.0/mlflow-artifacts/<verbs>/<path>`.
+    pub(super) fn artifacts(method: Method, verbs: &[&str], path: Vec<String>, body: Option<Value>) -> Self {
+        let name = format!("{} of {}", verbs.join(" "), path.join("/"));
+        let segments =
+            ARTIFACTS[..3].iter().chain(verbs).map(|&segment| segment.to_owned()).chain(path).collect();
+        Self { method, segments, name, query: Vec::new(), body, most: JSON }
+    }
+
     /// Lists the directory `path` of the artifact proxy.
     pub(super) fn list_artifacts(path: String) -> Self {
         Self {
@@ -98,6 +106,10 @@ impl Call {
 pub(super) struct Transport {
     config: RestConfig,
     client: OnceLock<Client>,
+    /// For the store to which the server sends its clients, by whether it uses TLS.
+    store_clients: [OnceLock<Client>; 2],
+    /// Whether the server passes no files on, and signs addresses in its store instead.
+    signs_transfers: AtomicBool,
     turns: Semaphore,
     bodies: Bodies,
     /// The server's clock.
@@ -112,6 +124,8 @@ impl Transport {
         Self {
             config,
             client: OnceLock::new(),
+            store_clients: Default::default(),
+            signs_transfers: AtomicBool::new(false),
             turns: Semaphore::new(CALLS_AT_ONCE),
             bodies: Bodies::default(),
             clock: Clock::default(),
@@ -163,6 +177,26 @@ impl Transport {
                 "no answer yet; check the tracking URI if the server cannot be reached"
             );
         }
+    }
+
+    /// Whether the server has said that it signs addresses in its store.
+    pub(super) fn signs_transfers(&self) -> bool {
+        self.signs_transfers.load(Ordering::Relaxed)
+    }
+
+    /// Notes that the server said so.
+    pub(super) fn sign_transfers(&self) {
+        self.signs_transfers.store(true, Ordering::Relaxed);
+    }
+
+    /// The client for the store to which the server sends its clients.
+    pub(super) fn store_client(&self, name: &str, scheme: &str) -> Result<&Client, Failure> {
+        let client = &self.store_clients[usize::from(scheme == "https")];
+        if let Some(client) = client.get() {
+            return Ok(client);
+        }
+        let made = self.config.store_tls.client(scheme).map_err(|error| Failure::of_setup(name, &error))?;
+        Ok(client.get_or_init(|| made))
     }
 
     /// The longest pause within a body.

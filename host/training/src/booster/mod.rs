@@ -61,7 +61,7 @@ impl Booster {
             return Err(unsupported("LightGBM's bindings cannot score a model without trees or features"));
         }
         // LightGBM rejects such a line, and its message, cut inside a character, would make lightgbm3 panic.
-        if model.feature_infos().iter().any(|info| info.contains('=') || !info.is_ascii()) {
+        if model.feature_infos().any(|info| info.contains('=') || !info.is_ascii()) {
             return Err(unsupported("LightGBM cannot read the model's `feature_infos`"));
         }
         messages::redirect();

@@ -12,21 +12,46 @@ use crate::testing::{
 };
 use crate::text::{Limits, TextModel};
 
-/// A writer, and what it makes of the text of Python's.
-type Writer = (&'static str, fn(&str) -> String);
+/// A writer, the public source of what it does, and what it makes of the text of Python's.
+type Writer = (&'static str, &'static str, fn(&str) -> String);
 
 /// What other writers of the same text do to it. LightGBM 4.7.0 reads each and scores the same.
-const WRITERS: [Writer; 4] = [
-    ("R, C++ and the command line: no line of pandas' categories", |text| {
-        without(text, "pandas_categorical:")
-    }),
-    ("LightGBM before 2.2: no line of the sizes of trees", |text| without(text, "tree_sizes=")),
-    ("Spark, as text files: one more line end", |text| text.to_owned() + "\n"),
-    ("`model_to_string`, copied: no importances and parameters", |text| {
+const WRITERS: [Writer; 5] = [
+    (
+        "R, C#, C++ and the command line: no line of pandas' categories",
+        "[R](https://github.com/lightgbm-org/LightGBM/blob/650cc186c2d1bb02f145ad6ba37ffd53a8390bda/R-package/R/lgb.Booster.R) and \
+         [LightGBM.Net](https://github.com/rca22/LightGBM.Net/blob/d817a349ab0cd7e70c0d598bbfa61cf089a01822/LightGBMNet.Train/Interface/Booster.cs) \
+         call the C API; only Python adds the line",
+        |text| without(text, "pandas_categorical:"),
+    ),
+    (
+        "SynapseML: no line of pandas' categories, and one more line end",
+        "[`saveNativeModel`](https://github.com/microsoft/SynapseML/blob/019611792a62bcee64bad09a16ebeba50fd6d774/lightgbm/src/main/scala/com/microsoft/azure/synapse/ml/lightgbm/booster/LightGBMBooster.scala) \
+         writes the string of the C API as a text of Spark; [a model](https://github.com/microsoft/SynapseML/blob/54b051fe4495de67dfcb96b00af347c9ea367f63/lightgbm/src/test/resources/native-3.3.510.json)",
+        |text| without(text, "pandas_categorical:") + "\n",
+    ),
+    (
+        "LightGBM 2.0: no lines of the version, of the sizes of trees, of their end, and of parameters",
+        "[a model of October 2017](https://github.com/jpmml/jpmml-lightgbm/blob/0dd689cae86e4e39352768db81cbd1b3628fa80b/src/test/resources/lgbm/ClassificationIris.txt)",
+        |text| without(&without(&without_end(text), "version="), "tree_sizes="),
+    ),
+    (
+        "LightGBM 2.1: no lines of the end of trees and of parameters",
+        "[a model of January 2018](https://github.com/jpmml/jpmml-lightgbm/blob/57dba0e28daee1d94745628d0cba94149fbb5555/src/test/resources/lgbm/ClassificationVersicolor.txt)",
+        |text| without_end(text).replacen("version=v4", "version=v2", 1),
+    ),
+    ("`model_to_string`, cut after the trees: no importances and parameters", "", |text| {
         let end = text.find("end of trees").map_or(text.len(), |at| at + "end of trees\n".len());
         text[..end].to_owned()
     }),
 ];
+
+/// The text as LightGBM up to 2.1 ended it.
+fn without_end(text: &str) -> String {
+    let (trees, rest) = text.split_once("end of trees\n").expect("an end");
+    let categories = rest.lines().find(|line| line.starts_with("pandas_categorical:")).unwrap_or_default();
+    format!("{trees}\nfeature importances:\na=3\nTree=2\n\n{categories}\n")
+}
 
 /// The text without the line that starts so.
 fn without(text: &str, start: &str) -> String {
@@ -98,7 +123,7 @@ fn of_texts(table: &mut String) -> usize {
 
 fn of_writers(table: &mut String) -> usize {
     let names = ["categorical", "multiclass", "linear", "random_forest_2.2.3"];
-    for (writer, write) in WRITERS {
+    for (writer, source, write) in WRITERS {
         for name in names {
             let path = fixtures("scores").join(format!("{name}.txt"));
             let written = write(&fs::read_to_string(&path).expect("a model"));
@@ -106,7 +131,8 @@ fn of_writers(table: &mut String) -> usize {
                 .unwrap_or_else(|error| panic!("{name}, {writer}: {error}"));
             compare(name, &model, &read_json(&path.with_extension("json")));
         }
-        writeln!(table, "| {writer} | {} |", names.map(|name| format!("`{name}`")).join(", ")).expect("text");
+        writeln!(table, "| {writer} | {source} | {} |", names.map(|name| format!("`{name}`")).join(", "))
+            .expect("text");
     }
     WRITERS.len() * names.len()
 }
@@ -158,8 +184,10 @@ fn the_models_in_docs_are_those_that_score_like_lightgbm() {
          | model | LightGBM | format | objective | boosting | trees | with | rows |\n\
          | --- | --- | --- | --- | --- | --- | --- | --- |\n{texts}\n\
          ## Other writers\n\n\
-         Other languages write the same text through LightGBM's C API, and differ in these bytes:\n\n\
-         | writer | models |\n| --- | --- |\n{writers}\n\
+         Other languages and older releases write the same text through LightGBM's C API, and differ in these bytes:\n\n\
+         | writer | source | models |\n| --- | --- | --- |\n{writers}\n\
+         LightGBM 4 does not read models from before 2.1 that lack `num_cat` or have `sigmoid=` in the header, and hydra-registry refuses them \
+         with that reason.\n\n\
          ## MLflow's directories and pickles\n\n\
          Their labels and probabilities are compared with those of the Python classes as well.\n\n\
          | file | writer | format | class | labels | rows |\n| --- | --- | --- | --- | --- | --- |\n{files}"

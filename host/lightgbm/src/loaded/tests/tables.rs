@@ -194,8 +194,7 @@ fn regression_has_no_probabilities() {
 
 #[test]
 fn other_files_are_refused() {
-    for (name, bytes) in [("model.bin", b"what".as_slice()), ("model", b""), ("saved_model.pb", b"\x08\x01")]
-    {
+    for (name, bytes) in [("model.bin", b"what".as_slice()), ("saved_model.pb", b"\x08\x01")] {
         let error = Model::from_artifact(name, "x", bytes, &ModelLimits::default()).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::UnsupportedModel);
     }

@@ -8,7 +8,7 @@ fn damage_is_named() {
         // The header.
         ("tree\n", "treee\n", InvalidModel, "first line of the text is not"),
         ("version=v4", "version=v5", UnsupportedModel, "format is unknown"),
-        ("version=v4\n", "", InvalidModel, "lacks a line"),
+        ("label_index=0\n", "", InvalidModel, "lacks a line"),
         ("num_class=1", "num_class=0", InvalidModel, "not between 1"),
         ("num_class=1", "num_class=2", InvalidModel, "1 trees per iteration do not match"),
         ("num_class=1", "num_class=99999999", InvalidModel, "not between 1"),

@@ -292,7 +292,8 @@ impl ObjectUpload {
         }
     }
 
-    /// Removes the parts that were sent, which the store would keep at a cost.
+    /// Removes the parts that were sent, which the store would keep at a cost. Dropping an upload before it is complete does so in the
+    /// background, if there is a runtime.
     pub async fn abort(&mut self) -> Result<()> {
         self.in_transit.shutdown().await;
         self.rest.clear();
@@ -301,6 +302,22 @@ impl ObjectUpload {
                 parts.abort().await.map_err(|error| failed("remove the parts of", &self.uri, error))
             }
             None => Ok(()),
+        }
+    }
+}
+
+/// A caller that is interrupted drops the upload.
+impl Drop for ObjectUpload {
+    fn drop(&mut self) {
+        let Some(mut parts) = self.parts.take() else { return };
+        let mut in_transit = std::mem::take(&mut self.in_transit);
+        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+            runtime.spawn(async move {
+                in_transit.shutdown().await;
+                if let Err(error) = parts.abort().await {
+                    tracing::warn!(%error, "cannot remove the parts of an interrupted upload");
+                }
+            });
         }
     }
 }

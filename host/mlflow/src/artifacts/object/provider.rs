@@ -16,15 +16,13 @@ use url::Url;
 
 use super::Bucket;
 use super::bounded::BoundedConnector;
-use crate::environment::Environment;
+use crate::environment::{self, Environment};
 use crate::uri::redact;
 use hydra_base::error::{Error, ErrorKind, Result};
 use hydra_base::{regular_file, tls};
 
 /// The address of an S3 server other than Amazon's.
 const S3_ENDPOINT: &str = "MLFLOW_S3_ENDPOINT_URL";
-/// Turns off the check of the S3 server's certificate.
-const S3_IGNORE_TLS: &str = "MLFLOW_S3_IGNORE_TLS";
 /// A PEM bundle of additional trusted authorities.
 const AWS_CA_BUNDLE: &str = "AWS_CA_BUNDLE";
 /// Additional parameters of uploads, as a JSON object with boto's names.
@@ -91,7 +89,7 @@ fn s3(bucket: &str, environment: &Environment) -> Result<Arc<dyn Bucket>> {
             builder = builder.with_config(key, setting(environment, name)?);
         }
     }
-    let mut client = client()?.with_allow_invalid_certificates(environment.flag(S3_IGNORE_TLS)?);
+    let mut client = client()?.with_allow_invalid_certificates(environment.flag(environment::S3_IGNORE_TLS)?);
     if let Some(endpoint) = environment.secret(S3_ENDPOINT)? {
         // Servers other than Amazon's rarely have a host name for each bucket.
         builder = builder.with_endpoint(endpoint).with_virtual_hosted_style_request(false);

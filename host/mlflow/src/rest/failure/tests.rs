@@ -160,6 +160,16 @@ fn a_transaction_that_lost_to_another_one_may_be_sent_again() {
     assert!(!answer(400, "application/json", &body).worth_retrying(), "the words are in a value");
 }
 
+/// MLflow answers so on databases where writers of the same model do not wait for each other, such as MariaDB.
+#[test]
+fn a_version_whose_number_others_took_is_created_again() {
+    let words = "Model Version creation error (name=m). Giving up after 3 attempts.";
+    let body = serde_json::json!({ "error_code": "INTERNAL_ERROR", "message": words }).to_string();
+    let failure = answer(500, "application/json", &body);
+    assert_eq!(failure.kind(), ErrorKind::Server);
+    assert!(failure.worth_retrying() && !failure.may_have_happened(), "nothing was created");
+}
+
 #[test]
 fn text_that_databases_reject_is_not_sent_again() {
     let words = "A string literal cannot contain NUL (0x00) characters.";

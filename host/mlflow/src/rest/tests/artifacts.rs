@@ -13,7 +13,7 @@ use crate::testing::fault_server::{Answer, FaultServer, ok, status};
 use crate::uri::ArtifactUri;
 use hydra_base::ErrorKind;
 
-fn artifacts(store: &RestStore) -> impl ArtifactStore + use<> {
+pub(super) fn artifacts(store: &RestStore) -> impl ArtifactStore + use<> {
     let uri = ArtifactUri::new("mlflow-artifacts:/1/r1/artifacts").expect("a URI");
     ArtifactProxy::new(store, Vec::new()).open(&uri, None, "1/r1/artifacts").expect("a root")
 }

@@ -6,6 +6,8 @@ mod inputs;
 mod registry;
 mod tracking;
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Deserializer};
 use serde_json::{Value, json};
 
@@ -45,6 +47,25 @@ impl UserAnswer {
         let name = excerpt(self.user.username.trim(), actor::MAX_CHARS);
         (!name.is_empty()).then_some(name)
     }
+}
+
+/// A signed address in the server's store, with the headers that a request to it must have.
+#[derive(Deserialize)]
+pub(super) struct Signed {
+    pub(super) url: String,
+    #[serde(default)]
+    pub(super) headers: BTreeMap<String, String>,
+    #[serde(default)]
+    pub(super) part_number: u32,
+}
+
+/// The addresses for the parts of an upload.
+#[derive(Deserialize)]
+pub(super) struct SignedParts {
+    #[serde(default)]
+    pub(super) upload_id: Option<String>,
+    #[serde(default)]
+    pub(super) credentials: Vec<Signed>,
 }
 
 /// A tag or a param.
