@@ -91,6 +91,28 @@ fn few_blocks_are_not_run_and_each_says_why() {
     }
 }
 
+/// Commands do not hide in blocks that no test looks at. docs/cli.md is the help of the program.
+#[test]
+fn blocks_of_other_languages_have_no_commands() {
+    for page in pages().iter().filter(|page| name(page) != "docs/cli.md") {
+        let text = fs::read_to_string(page).expect("the page");
+        let mut open = None;
+        for line in text.lines() {
+            match (line.trim_start().strip_prefix("```"), open) {
+                (Some(language), None) => open = Some(language),
+                (Some(_), Some(_)) => open = None,
+                (None, Some("sh" | "console") | None) => (),
+                (None, Some(_)) => {
+                    let is_command =
+                        line.trim_start().starts_with("hydra-registry ") || line.starts_with("$ ");
+                    assert!(!is_command, "{}: {line}", name(page));
+                }
+            }
+        }
+        assert_eq!(open, None, "{}: a block without an end", name(page));
+    }
+}
+
 /// The files of rows that the pages name.
 fn rows() -> &'static Path {
     static ROWS: OnceLock<PathBuf> = OnceLock::new();

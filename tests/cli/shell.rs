@@ -108,6 +108,33 @@ fn a_language_without_unicode_and_a_closed_stdout_are_no_errors() {
     assert!(!err.contains("panicked"), "{err}");
 }
 
+/// With a log in JSON, every line on stderr is JSON, whatever the command and its failure.
+#[test]
+fn a_log_in_json_makes_all_messages_json() {
+    let project = project();
+    let commands: [(&[&str], i32); 11] = [
+        (LOG.as_slice(), 0),
+        (&[], 2),
+        (&["no-such-command"], 2),
+        (&["list", "--no-such-option"], 2),
+        (&["list", "--where", "x"], 2),
+        (&["evaluate"], 2),
+        (&["history", "show", "x"], 2),
+        (&["show", "99"], 4),
+        (&["promote", "--policy", "missing.wasm"], 2),
+        (&["--config", "missing.toml", "list"], 2),
+        (&["predict", "missing.csv", "--out", "scores.csv"], 2),
+    ];
+    for (words, code) in commands {
+        let outcome = with(&project, &[("HYDRA_LOG_FORMAT", "json")], words);
+        assert_eq!(outcome.code, code, "{words:?}: {}", outcome.err);
+        assert!(!outcome.err.is_empty(), "{words:?}");
+        let is_json =
+            |line: &str| serde_json::from_str::<Value>(line).is_ok_and(|message| message.is_object());
+        assert!(outcome.err.lines().all(is_json), "{words:?}: {}", outcome.err);
+    }
+}
+
 #[test]
 fn every_shell_has_completions() {
     let project = Project::new(None, "m");

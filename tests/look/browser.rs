@@ -72,6 +72,10 @@ fn a_browser_shows_the_page_and_filters_it() {
     let names = "JSON.stringify([...document.querySelectorAll('svg a')].filter((one) => !one.querySelector('title')?.textContent).length + \
         [...document.querySelectorAll('section')].filter((one) => !document.getElementById(one.getAttribute('aria-labelledby'))).length + \
         [...document.querySelectorAll('input, select')].filter((one) => !one.labels.length).length)";
+    let newest = "(() => { const box = document.querySelector('.newest').getBoundingClientRect(); \
+        const place = (one) => one.getBoundingClientRect(); \
+        const end = Math.max(...[...document.querySelectorAll('rect.bar')].map((bar) => place(bar).right)); \
+        return end > box.right - 60 && end <= box.right && place(document.querySelector('.names text')).left >= box.left; })()";
     let wide = "document.documentElement.scrollWidth - document.documentElement.clientWidth";
     let plan = json!([
         {"open": url, "width": 1280},
@@ -86,13 +90,14 @@ fn a_browser_shows_the_page_and_filters_it() {
         {"evaluate": reveal},
         {"evaluate": keyboard},
         {"evaluate": names},
-        {"evaluate": "[...document.querySelectorAll('svg.timeline text')].filter((one) => { const box = one.getBBox(), \
+        {"evaluate": "[...document.querySelectorAll('.timeline text')].filter((one) => { const box = one.getBBox(), \
             whole = one.ownerSVGElement.viewBox.baseVal; return box.x < 0 || box.x + box.width > whole.width; }).length"},
         shot("page-open-1280.png"),
         {"open": url, "width": 1280, "scheme": "dark"},
         shot("page-dark-1280.png"),
         {"open": url, "width": 390},
         {"evaluate": wide},
+        {"evaluate": newest},
         shot("page-390.png"),
         {"pdf": shots.join("page.pdf")},
     ]);
@@ -118,7 +123,11 @@ fn a_browser_shows_the_page_and_filters_it() {
     assert_eq!(results[5], format!("0; 0 of {entries} entries"));
     assert_eq!(results[6], format!("{entries}; {entries} entries"));
     assert_eq!(results[7..11], ["true", "true", "0", "0"], "links, keyboard, names, text that is cut");
-    assert_eq!(results[11], "0", "nothing sticks out at 390");
+    assert_eq!(
+        results[11..],
+        ["0", "true"],
+        "at 390, nothing sticks out, and the timeline begins at its newest end"
+    );
 }
 
 #[test]

@@ -33,9 +33,21 @@ if "--workers" in options:
         command += ["--uvicorn-opts", "--timeout-worker-healthcheck 120"]
     else:
         command += ["--gunicorn-opts", "--timeout 120"]
+environment = dict(os.environ)
+if "basic-auth" in options:
+    # Passwords are slow to check, so the server remembers those that it has checked.
+    Path(f"{home}/auth.ini").write_text(
+        f"[mlflow]\ndefault_permission = READ\ndatabase_uri = sqlite:///{home}/accounts.db\nadmin_username = admin\n"
+        "auth_cache_ttl_seconds = 600\n"
+    )
+    environment |= {
+        "MLFLOW_AUTH_CONFIG_PATH": f"{home}/auth.ini",
+        "MLFLOW_AUTH_ADMIN_PASSWORD": "admin-password",
+        "MLFLOW_FLASK_SERVER_SECRET_KEY": "secret of a test",
+    }
 log = open(f"{home}/server.log", "wb")
 server = subprocess.Popen(
-    command + options, cwd=home, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+    command + options, cwd=home, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
 )
 ending = threading.Event()
 

@@ -13,6 +13,7 @@ use serde::Serialize;
 use crate::again::Again;
 use crate::args::OutputFormat;
 use hydra_base::text::{escape_json, printable_block};
+use hydra_mlflow::environment;
 
 use list::List;
 pub use messages::EscapedStderr;
@@ -31,6 +32,8 @@ pub struct Printer {
     terminal: Terminal,
     /// How messages look.
     messages: Paint,
+    /// Whether messages are JSON.
+    has_json_messages: bool,
     may_page: bool,
     out: io::BufWriter<Sink>,
 }
@@ -46,6 +49,7 @@ impl Printer {
             list: None,
             terminal: Terminal::of_stdout(),
             messages: Paint::of_stderr(),
+            has_json_messages: format != OutputFormat::Text || logs_json(),
             may_page: true,
             out: io::BufWriter::new(Sink::stdout()),
         }
@@ -150,6 +154,11 @@ impl Printer {
         self.out.get_mut().finish();
         flushed
     }
+}
+
+/// Whether the log on stderr is JSON, so that messages between its lines have to be JSON, too.
+fn logs_json() -> bool {
+    std::env::var(environment::LOG_FORMAT).is_ok_and(|format| format == "json")
 }
 
 /// Whether the error only means that the reader has closed the output.

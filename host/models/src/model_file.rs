@@ -164,7 +164,7 @@ impl ModelFile {
                 return Err(too_large(BOOSTER_FILE, most).with_context("bytes", metadata.len()));
             }
             if metadata.is_file() {
-                Self::checked(file, Origin::File(path.to_path_buf()))
+                Self::checked(file, Origin::File(path.clone()))
             } else {
                 Self::copied(file)
             }

@@ -18,7 +18,7 @@ impl Printer {
             return;
         }
         let text = self.with_commands(text.as_ref());
-        if self.is_json() {
+        if self.has_json_messages {
             write_json(&NoteReport::new(printable_block(text.trim_end())));
         } else {
             write(&self.messages.text(&whole_lines(&text)));
@@ -34,7 +34,7 @@ impl Printer {
         let chain: Vec<String> =
             error.chain().map(|cause| printable_block(&cause.to_string()).trim_end().to_owned()).collect();
         let hint = ours.and_then(Error::hint).map(|hint| self.again.complete(hint));
-        if self.is_json() {
+        if self.has_json_messages {
             let status = ExitStatus::of_error(error);
             write_json(&ErrorReport::new(ours, chain, hint, status));
             return;
@@ -54,7 +54,7 @@ impl Printer {
     /// Prints what is wrong with the command line, or the help that it asks for.
     pub fn usage(&self, error: &clap::Error) {
         let text = error.render().to_string();
-        if error.use_stderr() && self.is_json() {
+        if error.use_stderr() && self.has_json_messages {
             let (message, hints) = parts(error, &text);
             write_json(&ErrorReport::of_usage(message, hints));
         } else if text.chars().any(|c| c != '\n' && is_unprintable(c)) {

@@ -21,7 +21,7 @@ impl Printer {
         if let Ok(style) = ProgressStyle::with_template(template) {
             bar.set_style(style.progress_chars("=> "));
         }
-        if self.quiet || self.is_json() || !io::stderr().is_terminal() {
+        if self.quiet || self.has_json_messages || !io::stderr().is_terminal() {
             bar.set_draw_target(ProgressDrawTarget::hidden());
         }
         bar

@@ -86,7 +86,6 @@ impl TextModel {
 
     /// The header's description of each feature's values in the training data: `[min:max]`, categories joined by
     /// colons, or `none`.
-    #[must_use]
     pub fn feature_infos(&self) -> impl Iterator<Item = &str> {
         self.header.feature_infos.split(' ')
     }

@@ -189,6 +189,9 @@ pub(super) fn hint(kind: ErrorKind, status: StatusCode, text: Option<&str>) -> O
         ErrorKind::PermissionDenied if text.is_some_and(|text| text.contains("Invalid Host header")) => {
             "start the server with this host in `--allowed-hosts`"
         }
+        ErrorKind::PermissionDenied if text.is_some_and(|text| text.contains("Permission denied")) => {
+            "docs/deployment.md names the permissions that each command needs"
+        }
         ErrorKind::Unsupported if text.is_some_and(artifacts_are_not_served) => {
             "start the server with `--serve-artifacts`"
         }

@@ -257,13 +257,21 @@ impl Logging<'_> {
             }
         };
         let version = version.run(self.run.id.clone()).tags(tags);
-        match backend.registry.create_model_version(&version).await {
-            Err(error) if self.target.creates && error.kind() == ErrorKind::ModelNotFound => {
-                create_model(backend, self.target.model).await?;
-                backend.registry.create_model_version(&version).await
+        let refused = match backend.registry.create_model_version(&version).await {
+            Err(error) if self.target.creates => error,
+            registered => return registered,
+        };
+        match refused.kind() {
+            ErrorKind::ModelNotFound => create_model(backend, self.target.model).await?,
+            // A server with accounts refuses versions of a model that does not exist, too.
+            ErrorKind::PermissionDenied => {
+                if create_model(backend, self.target.model).await.is_err() {
+                    return Err(refused);
+                }
             }
-            registered => registered,
+            _ => return Err(refused),
         }
+        backend.registry.create_model_version(&version).await
     }
 
     /// The version that `candidate` points to until now. Logging does not depend on the answer, so a failure counts as none.

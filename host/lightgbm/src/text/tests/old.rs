@@ -40,12 +40,12 @@ fn texts_without_version_and_end_are_read() {
         SMALL.find("Tree=1").unwrap() - first,
         SMALL.find("end of trees").unwrap() - SMALL.find("Tree=1").unwrap(),
     ];
-    let sized = |sizes: [usize; 2]| {
+    let with_sizes = |sizes: [usize; 2]| {
         let header = format!("version=v2\ntree_sizes={} {}\nnum_class", sizes[0], sizes[1]);
         read(&old().replacen("num_class", &header, 1))
     };
-    assert_eq!(sized(sizes).unwrap().num_trees(), 2);
-    assert_eq!(sized([sizes[0], sizes[1] + 1]).unwrap_err().kind(), InvalidModel);
+    assert_eq!(with_sizes(sizes).unwrap().num_trees(), 2);
+    assert_eq!(with_sizes([sizes[0], sizes[1] + 1]).unwrap_err().kind(), InvalidModel);
     let no_trees = format!("{}{}", &old()[..old().find("Tree=0").unwrap()], &OLD_TAIL[1..]);
     assert_eq!(read(&no_trees).unwrap().num_trees(), 0);
 }
