@@ -58,3 +58,19 @@ fn limits_are_set_by_flag_and_in_the_file() {
     let shown = project.run(["config", "show", "--model-limit", "trees=7"]);
     assert!(shown.out.contains("limits.features") && shown.out.contains("limits.trees"), "{}", shown.out);
 }
+
+/// Any setting can be a URI, and its user and query can be secret.
+#[test]
+fn the_settings_are_shown_without_what_is_secret_in_a_uri() {
+    let project = Project::new(None, "m");
+    let place = "s3://key:hidden@bucket/old?signature=hidden";
+    project.file("hydra.toml", format!("model = 'm'\n[artifact-root-map]\n'{place}' = '{place}'\n"));
+    for output in ["text", "json"] {
+        let mut command = project.command(["config", "show", "--output", output]);
+        let variables = ["HYDRA_ACTOR", "HYDRA_POLICY", "MLFLOW_TRACKING_SERVER_CERT_PATH"];
+        let shown = command.envs(variables.map(|name| (name, place))).output().expect("it runs");
+        let text = [shown.stdout, shown.stderr].concat();
+        let text = String::from_utf8_lossy(&text);
+        assert!(text.contains("bucket/old") && !text.contains("hidden"), "{text}");
+    }
+}

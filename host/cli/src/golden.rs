@@ -2,6 +2,7 @@
 //!
 //! `HYDRA_UPDATE=1` rewrites the files in tests/golden.
 
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fs;
 use std::path::Path;
@@ -11,8 +12,9 @@ use unicode_width::UnicodeWidthStr as _;
 
 use crate::args::gathered;
 use crate::report::{
-    AnswerReport, ApprovalReport, ChangeReport, DecisionReport, EntryReport, FigureReport, FindingReport,
-    ModelFileReport, ModelStatusReport, ModelVersionReport, StatusReport, VersionFigureReport, VersionReport,
+    AnswerReport, ApprovalReport, ChangeReport, DecisionReport, DiffReport, EntryReport, FigureReport,
+    FindingReport, ImportanceReport, ListedReport, MeasuredReport, ModelFileReport, ModelStatusReport,
+    ModelVersionReport, Side, StatusReport, VersionFigureReport, VersionReport,
 };
 use crate::{Cli, View, suggest};
 use hydra_base::Sha256;
@@ -207,6 +209,55 @@ fn one_version() -> ModelVersionReport {
     }
 }
 
+/// Versions with metrics, one of which has none.
+fn with_metrics(view: &View) -> String {
+    let columns = ["auc", "holdout.log_loss"].map(str::to_owned);
+    let report = |version: VersionReport, figures: [Option<f64>; 2], evaluations: &[&str]| ListedReport {
+        version,
+        metrics: BTreeMap::new(),
+        evaluations: evaluations.iter().map(|name| (*name).to_owned()).collect(),
+        figures: figures.to_vec(),
+    };
+    let reports = [
+        report(listed(12, &["candidate"], None), [Some(0.912), Some(0.31)], &["holdout", "日本-2026"]),
+        report(listed(9, &[], Some("2026-10-01 by ann: wrong prices")), [Some(1e-7), None], &[]),
+    ];
+    ListedReport::table(&reports, &columns, view)
+}
+
+fn diff() -> DiffReport {
+    let side = |title: &str, auc: f64, owner: &str| Side {
+        title: title.to_owned(),
+        metrics: [("auc".to_owned(), auc)].into(),
+        params: [("num_leaves".to_owned(), "63".to_owned())].into(),
+        tags: [("owner".to_owned(), owner.to_owned())].into(),
+        facts: vec![("output", "probability".to_owned())],
+        ..Side::default()
+    };
+    let sides =
+        [side("version 11 (champion)", 0.902, "ann"), side("version 12 (candidate)", 0.91, "アンナ 🦀")];
+    let gains = |of: &[(&str, f64)]| -> Vec<(String, f64)> {
+        of.iter().map(|(name, gain)| ((*name).to_owned(), *gain)).collect()
+    };
+    let figure = |value: f64| FigureReport::new(value, Some((value - 0.011, value + 0.011)));
+    let model = "churn".parse().expect("a name");
+    let mut diff = DiffReport::new(&model, [version(11), version(12)], [&sides[0], &sides[1]], true);
+    let new_name = "a_column_with_a_name_that_does_not_end_".repeat(3);
+    diff.importances = ImportanceReport::all(
+        &gains(&[("age", 3.0), ("visits", 1.0)]),
+        &gains(&[("age", 1.0), (&new_name, 1.0), ("visits", 2.0)]),
+    );
+    diff.evaluations = vec![MeasuredReport {
+        dataset: "holdout".into(),
+        metric: "auc".into(),
+        direction: "higher",
+        a: Some(figure(0.902)),
+        b: Some(figure(0.912)),
+        difference: Some(FigureReport::new(0.01, Some((0.002, 0.018)))),
+    }];
+    diff
+}
+
 fn status(model: &str, champion: Option<Version>) -> ModelStatusReport {
     ModelStatusReport {
         model: model.into(),
@@ -244,6 +295,8 @@ fn tables_in_both_widths() {
                 status(&"a-model-with-a-name-that-does-not-end-".repeat(3), Some(version(1_000_000))),
             ],
         };
+        text += &format!("$ list --metrics\n{}\n", with_metrics(&view));
+        text += &format!("$ diff\n{}", diff().text(&view));
         text += &format!("$ history\n{}", entry().text(&view));
         text += &format!("$ show\n{}", one_version().text(&view));
         let table = models.text(&view);

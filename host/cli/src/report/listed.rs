@@ -24,7 +24,7 @@ pub struct ListedReport {
     /// The names of the datasets on which the version was evaluated.
     pub evaluations: Vec<String>,
     #[serde(skip)]
-    figures: Vec<Option<f64>>,
+    pub(crate) figures: Vec<Option<f64>>,
 }
 
 impl ListedReport {

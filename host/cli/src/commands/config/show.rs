@@ -144,7 +144,6 @@ impl Collected<'_> {
             (None, None, Some(value)) => (Some(value), self.file()),
             (None, None, None) => (Some(default.to_owned()), "default".to_owned()),
         };
-        let value = value.map(|value| if name.ends_with("-uri") { redact(&value) } else { value });
         self.push(name.to_owned(), value, source);
     }
 
@@ -232,7 +231,8 @@ impl Collected<'_> {
         let lower = name.to_ascii_lowercase();
         let is_secret = SECRET_WORDS.iter().any(|word| lower.contains(word));
         let value = value.filter(|value| !value.is_empty());
-        let value = value.map(|value| if is_secret { SECRET.to_owned() } else { value });
-        self.all.push(SettingReport { name, value, source });
+        // Any setting may be a URI with a password, and so may the key of a table.
+        let value = value.map(|value| if is_secret { SECRET.to_owned() } else { redact(&value) });
+        self.all.push(SettingReport { name: redact(&name), value, source });
     }
 }
