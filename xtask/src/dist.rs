@@ -63,17 +63,24 @@ fn check(binary: &Path) -> Result<()> {
     let root = binary.with_file_name("root");
     setup::reset_directory(&root)?;
     fs::copy(binary, root.join(BINARY)).context("cannot copy the binary")?;
-    let mut command = if is_root()? {
-        let mut command = Command::new("chroot");
-        command.arg(format!("--userspec={UNPRIVILEGED}"));
-        command
-    } else {
-        let mut command = Command::new("unshare");
-        command.args(["--user", "--map-root-user", "chroot"]);
-        command
-    };
-    command.arg(&root).arg(format!("/{BINARY}")).arg("--version").env_clear();
-    step("running the binary in an empty root", &mut command)?;
+    let model = paths::root().join("tests/fixtures/scores/regression_l1.txt");
+    fs::copy(model, root.join("model.txt")).context("cannot copy a model")?;
+    let columns = (0..8).map(|column| format!("Column_{column}")).collect::<Vec<_>>().join(",");
+    fs::write(root.join("rows.csv"), format!("{columns}\n1,2,3,4,5,6,7,8\n")).context("cannot write rows")?;
+    let is_root = is_root()?;
+    for words in [&["--version"][..], &["predict", "/rows.csv", "--model-file", "/model.txt"]] {
+        let mut command = if is_root {
+            let mut command = Command::new("chroot");
+            command.arg(format!("--userspec={UNPRIVILEGED}"));
+            command
+        } else {
+            let mut command = Command::new("unshare");
+            command.args(["--user", "--map-root-user", "chroot"]);
+            command
+        };
+        command.arg(&root).arg(format!("/{BINARY}")).args(words).env_clear();
+        step(&format!("running the binary in an empty root: {}", words[0]), &mut command)?;
+    }
     fs::remove_dir_all(&root).context("cannot remove the empty root")
 }
 
