@@ -191,7 +191,7 @@ impl TrustConfig {
         self.all_of.iter().chain(any_of).all(KeyConfig::is_inlined)
     }
 
-    /// Reads the keys. [`ErrorKind::InvalidTrust`] for rules that cannot be meant, [`ErrorKind::InvalidKey`] for keys that cannot be
+    /// Reads the keys. [`ErrorKind::InvalidTrust`](hydra_base::ErrorKind::InvalidTrust) for rules that cannot be meant, [`ErrorKind::InvalidKey`](hydra_base::ErrorKind::InvalidKey) for keys that cannot be
     /// used.
     pub fn load(&self) -> Result<TrustRules> {
         let load = |keys: &[KeyConfig]| keys.iter().map(KeyConfig::load).collect::<Result<Vec<_>>>();

@@ -144,7 +144,7 @@ impl Collected<'_> {
             (None, None, Some(value)) => (Some(value), self.file()),
             (None, None, None) => (Some(default.to_owned()), "default".to_owned()),
         };
-        self.push(name.to_owned(), value, source);
+        self.push(name, value, source);
     }
 
     /// A setting that only the environment has: the first of these variables that is set.
@@ -153,7 +153,7 @@ impl Collected<'_> {
             Some(((*variable).to_owned(), self.settings.environment.get(variable)?.to_owned()))
         });
         let (source, value) = found.unwrap_or_else(|| ("default".to_owned(), default.to_owned()));
-        self.push(name.to_owned(), Some(value), source);
+        self.push(name, Some(value), source);
     }
 
     /// Keys with values, of a flag that is repeated and of a table in the file.
@@ -165,10 +165,10 @@ impl Collected<'_> {
             .collect();
         for (key, value) in configured.iter().filter(|(key, _)| !given.iter().any(|(known, _)| known == *key))
         {
-            self.push(format!("{table}.{key}"), Some(value.clone()), self.file());
+            self.push(&format!("{table}.{key}"), Some(value.clone()), self.file());
         }
         for (key, value) in given {
-            self.push(format!("{table}.{key}"), Some(value), format!("--{flag}"));
+            self.push(&format!("{table}.{key}"), Some(value), format!("--{flag}"));
         }
     }
 
@@ -193,7 +193,7 @@ impl Collected<'_> {
         let source = self.file();
         for (name, value) in texts {
             if let Some(value) = value {
-                self.push(format!("serve.{name}"), Some(value.clone()), source.clone());
+                self.push(&format!("serve.{name}"), Some(value.clone()), source.clone());
             }
         }
     }
@@ -227,12 +227,12 @@ impl Collected<'_> {
         self.settings.config_file.as_ref().map_or_else(String::new, |file| file.display().to_string())
     }
 
-    fn push(&mut self, name: String, value: Option<String>, source: String) {
+    fn push(&mut self, name: &str, value: Option<String>, source: String) {
         let lower = name.to_ascii_lowercase();
         let is_secret = SECRET_WORDS.iter().any(|word| lower.contains(word));
         let value = value.filter(|value| !value.is_empty());
         // Any setting may be a URI with a password, and so may the key of a table.
         let value = value.map(|value| if is_secret { SECRET.to_owned() } else { redact(&value) });
-        self.all.push(SettingReport { name: redact(&name), value, source });
+        self.all.push(SettingReport { name: redact(name), value, source });
     }
 }
