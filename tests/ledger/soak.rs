@@ -186,6 +186,8 @@ impl Mover {
         let mut command = Command::new(python_of(NEWEST));
         command.arg(script).args([uri, model, "4", "0.7"]).env("MLFLOW_ALLOW_FILE_STORE", "true");
         command.env("MLFLOW_DISABLE_TELEMETRY", "true").env("GIT_PYTHON_REFRESH", "quiet");
+        // Otherwise MLflow makes a store of its own in the working directory.
+        command.env("MLFLOW_TRACKING_URI", uri);
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
         let mut child = command.spawn().expect("python runs");
         let mut ready = [0; 6];
