@@ -174,6 +174,12 @@ fn compare(contenders: &[Contender]) -> Vec<Goal> {
             " ×",
         ),
         Goal::at_least(
+            "one row, p99, compared with MLServer",
+            20.0,
+            ratio(mlserver, ours("v2"), |one| &one.one.p99),
+            " ×",
+        ),
+        Goal::at_least(
             "requests per second, compared with MLflow",
             15.0,
             ratio(ours("mlflow"), mlflow, |one| &one.one.rate),
